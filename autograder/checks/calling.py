@@ -1,0 +1,182 @@
+"""Call a student's function once and write down everything that came of it."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import linecache
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from autograder.checks.reference import Twin, torch_forbidden, torch_left_as_found
+
+Function = Callable[..., Any]
+
+
+@dataclass
+class Call:
+    """What came of one call. ``values`` maps each quantity to what was returned for it."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    error: BaseException | None = None
+    where: str | None = None
+    # Set when the function returned something that cannot be taken apart into the quantities.
+    misfit: str | None = None
+    warning: str | None = None
+    changed: tuple[str, ...] = ()
+    shared: tuple[tuple[str, str], ...] = ()
+    loops: bool = False
+
+    @property
+    def clean(self) -> bool:
+        """Neither changed an input nor returned a view of one."""
+        return not self.changed and not self.shared
+
+
+def call(
+    function: Function,
+    inputs: Mapping[str, Any],
+    names: tuple[str, ...],
+    *,
+    probe: Function | None = None,
+    may_share: frozenset[str] = frozenset(),
+) -> Call:
+    """Call ``function`` with copies of ``inputs``, by position, and take its answer apart.
+
+    With a ``probe``, the probe is called instead, with the function first; torch is then allowed.
+    """
+    result = Call()
+    given = {name: _copy(value) for name, value in inputs.items()}
+    before = {name: _copy(value) for name, value in inputs.items()}
+    arguments = [v.numpy if isinstance(v, Twin) else v for v in given.values()]
+    returned: Any = None
+    with (
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+        warnings.catch_warnings(record=True) as caught,
+        np.errstate(divide="warn", over="warn", invalid="warn", under="ignore"),
+        torch_left_as_found(),
+    ):
+        warnings.simplefilter("always")
+        try:
+            if probe is not None:
+                returned = probe(function, *arguments)
+            else:
+                with torch_forbidden():
+                    returned = function(*arguments)
+        except KeyboardInterrupt:  # the grader's time limit, or the student at the keyboard
+            raise
+        except BaseException as error:  # a student's sys.exit() must not end the test cell
+            result.error = error
+            result.where = _where(error, function)
+            return result
+    numeric = [str(w.message) for w in caught if issubclass(w.category, RuntimeWarning)]
+    result.warning = numeric[0] if numeric else None
+    result.values, result.misfit = split(returned, names)
+    result.changed = tuple(n for n in given if not _same(before[n], given[n]))
+    result.shared = tuple(
+        (quantity, name)
+        for quantity, value in result.values.items()
+        if quantity not in may_share
+        for name, argument in given.items()
+        if any(np.may_share_memory(a, b) for a in _arrays(value) for b in _arrays(argument))
+    )
+    return result
+
+
+def split(returned: Any, names: tuple[str, ...]) -> tuple[dict[str, Any], str | None]:
+    """Take a returned value apart into named quantities, or say why that is not possible."""
+    if len(names) == 1:
+        return {names[0]: returned}, None
+    wanted = f"{len(names)} values: {', '.join(names)}"
+    if not isinstance(returned, (tuple, list)):
+        what = "None" if returned is None else f"one value ({type(returned).__name__})"
+        return {}, f"returned {what}, expected {wanted}."
+    if len(returned) != len(names):
+        return {}, f"returned {len(returned)} values, expected {wanted}."
+    return dict(zip(names, returned, strict=True)), None
+
+
+def python_steps(function: Function, inputs: Mapping[str, Any]) -> int:
+    """How many lines of Python one call runs; a loop over samples grows with the batch."""
+    steps = 0
+
+    def trace(frame: FrameType, event: str, argument: object) -> Any:
+        nonlocal steps
+        steps += 1
+        return trace
+
+    arguments = [v.numpy if isinstance(v, Twin) else _copy(v) for v in inputs.values()]
+    previous = sys.gettrace()
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        sys.settrace(trace)
+        try:
+            function(*arguments)
+        finally:
+            sys.settrace(previous)
+    return steps
+
+
+def describe(inputs: Mapping[str, Any]) -> str:
+    """The inputs as a reader wants them: ``x (3,), W (2, 3)``."""
+    return ", ".join(f"{name} {_brief(value)}" for name, value in inputs.items())
+
+
+def _brief(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return str(value.shape)
+    if isinstance(value, Twin):
+        return f"= {value}"
+    if isinstance(value, (list, tuple)) and any(isinstance(v, np.ndarray) for v in value):
+        return "[" + ", ".join(_brief(v) for v in value) + "]"
+    return f"= {value!r}"
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, Twin) or callable(value):
+        return value
+    return copy.deepcopy(value)
+
+
+def _arrays(value: Any) -> list[np.ndarray]:
+    if isinstance(value, np.ndarray):
+        return [value]
+    if isinstance(value, (list, tuple)):
+        return [array for item in value for array in _arrays(item)]
+    return []
+
+
+def _same(before: Any, after: Any) -> bool:
+    if isinstance(before, np.ndarray):
+        return (
+            isinstance(after, np.ndarray)
+            and before.shape == after.shape
+            and before.dtype == after.dtype
+            and bool(np.array_equal(before, after))
+        )
+    if isinstance(before, (list, tuple)):
+        return len(before) == len(after) and all(map(_same, before, after))
+    if isinstance(before, Mapping):
+        return before.keys() == after.keys() and all(_same(before[k], after[k]) for k in before)
+    return bool(before is after or before == after)
+
+
+def _where(error: BaseException, function: Function) -> str | None:
+    """The line of the student's own cell that raised: the last one in the file of the function."""
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return None
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if frame.filename == code.co_filename:
+            text = (frame.line or linecache.getline(frame.filename, frame.lineno or 0)).strip()
+            return f"in line {frame.lineno} of your cell: {text}" if text else None
+    return None

@@ -1,0 +1,439 @@
+"""``Check``: what a test cell says about one exercise.
+
+A test cell gives PyTorch's answer in a few lines, lists cases, and ends in ``check.grade()``::
+
+    def pytorch(x, W, b):
+        return torch.nn.functional.linear(x, W, b)
+
+    check = Check("affine", pytorch, returns={"z": 2})
+    check.case("3 inputs, 2 outputs", x=normal(3), W=normal((2, 3)), b=normal(2))
+    check.hidden.case("as many inputs as outputs", x=..., W=..., b=...)
+    check.grade()
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from autograder.checks.calling import Call, call, describe, python_steps
+from autograder.checks.compare import Difference, compare, kind
+from autograder.checks.diagnose import Diagnosis, Evidence, from_arithmetic, from_bank
+from autograder.checks.reference import Twin, run_reference
+from autograder.mistakes import Mistake, mistakes_of, note_of
+
+# Of the points for right numbers, what remains when an input was changed or a view returned.
+UNCLEAN = 0.5
+# A loop over samples adds at least one line of Python per sample; half of that is the threshold.
+STEPS_PER_SAMPLE = 0.5
+
+
+@dataclass
+class Case:
+    """One set of inputs and everything that is known about it."""
+
+    title: str
+    hidden: bool
+    aspect: str | None
+    warning_free: bool
+    inputs: dict[str, Any]
+    expected: dict[str, Any]
+    call: Call
+    many: dict[str, Any] | None = None
+    differences: dict[str, Difference] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> bool:
+        return bool(
+            self.differences
+            or self.call.error
+            or self.call.misfit
+            or self.call.loops
+            or not self.call.clean
+            or (self.warning_free and self.call.warning)
+        )
+
+
+class _Hidden:
+    """The cases that students do not see in their notebook."""
+
+    def __init__(self, check: Check) -> None:
+        self._check = check
+
+    def case(
+        self,
+        title: str,
+        /,
+        *,
+        aspect: str | None = None,
+        warning_free: bool = False,
+        **inputs: Any,
+    ) -> None:
+        """As ``Check.case``, in the grader only."""
+        self._check._add(title, aspect, warning_free, inputs, hidden=True)
+
+    def no_python_loop(
+        self, title: str, /, *, aspect: str, few: Mapping[str, Any], many: Mapping[str, Any]
+    ) -> None:
+        """As ``Check.no_python_loop``, in the grader only."""
+        self._check._add(title, aspect, False, dict(few), hidden=True, many=dict(many))
+
+
+class Check:
+    """The check of one exercise.
+
+    ``name`` is the function, class or first variable that the student writes; it is looked up
+    among the names of the notebook. ``reference`` gives the expected values: it is called with
+    the inputs as float64 tensors and returns what the student's function must return.
+
+    ``returns`` maps each returned quantity, in the order in which the function returns them, to
+    its points. ``aspects`` maps further properties, each tested by cases of its own, to points.
+    ``order`` is the order of back-propagation, in which the first wrong quantity is named.
+
+    ``follow`` maps a quantity to a formula over inputs and earlier quantities, given by the names
+    of its parameters: a value that is right given the student's own earlier ones earns its
+    points. ``tolerance`` replaces the usual one for a quantity, as an absolute number.
+
+    ``probe`` is for answers that are objects: it gets the student's object and the inputs, and
+    returns arrays. ``typed`` is for numbers that the student types in: there is no call.
+    ``may_share`` names quantities that may hold the inputs themselves, such as a cache.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        reference: Callable[..., Any],
+        *,
+        returns: Mapping[str, float],
+        aspects: Mapping[str, float] | None = None,
+        order: Sequence[str] | None = None,
+        follow: Mapping[str, Callable[..., Any]] | None = None,
+        tolerance: Mapping[str, float] | None = None,
+        probe: Callable[..., Any] | None = None,
+        typed: bool = False,
+        may_share: Sequence[str] = (),
+    ) -> None:
+        self.name = name
+        self.returns = dict(returns)
+        self.aspects = dict(aspects or {})
+        self.cases: list[Case] = []
+        self.diagnosis: Diagnosis | None = None
+        self.hidden = _Hidden(self)
+        self._reference = reference
+        self._order = tuple(order or self.returns)
+        self._follow = dict(follow or {})
+        self._tolerance = dict(tolerance or {})
+        self.probe = probe
+        self.typed = typed
+        self._may_share = frozenset(may_share)
+        self._names = tuple(self.returns)
+        if set(self._order) != set(self._names):
+            raise ValueError(f"order={self._order} does not name the quantities {self._names}.")
+        # The names of the notebook are those of the cell that made this object.
+        self._namespace = sys._getframe(1).f_globals
+
+    @property
+    def maximum(self) -> float:
+        """All points of the exercise."""
+        return float(sum(self.returns.values()) + sum(self.aspects.values()))
+
+    def case(
+        self,
+        title: str,
+        /,
+        *,
+        aspect: str | None = None,
+        warning_free: bool = False,
+        **inputs: Any,
+    ) -> None:
+        """Compare one call with the reference.
+
+        ``title`` completes the sentence "wrong for …". A case with an ``aspect`` decides about the
+        points of that aspect only. ``warning_free`` forbids NumPy's overflow warnings.
+        """
+        self._add(title, aspect, warning_free, inputs, hidden=False)
+
+    def no_python_loop(
+        self, title: str, /, *, aspect: str, few: Mapping[str, Any], many: Mapping[str, Any]
+    ) -> None:
+        """Forbid a Python loop over samples: count the lines run for a few and for many samples."""
+        self._add(title, aspect, False, dict(few), hidden=False, many=dict(many))
+
+    def grade(self) -> float:
+        """Print the report and return the points, a plain float."""
+        points, lines = self._verdict()
+        print("\n".join(lines))
+        return points
+
+    # ----------------------------------------------------------------- running the cases
+
+    def _add(
+        self,
+        title: str,
+        aspect: str | None,
+        warning_free: bool,
+        inputs: dict[str, Any],
+        *,
+        hidden: bool,
+        many: dict[str, Any] | None = None,
+    ) -> None:
+        if aspect is not None and aspect not in self.aspects:
+            raise ValueError(f"The case '{title}' has an aspect without points: '{aspect}'.")
+        answer = run_reference(self._reference, inputs)
+        expected = dict(zip(self._names, answer, strict=True)) if self._many else None
+        if expected is None:
+            expected = {self._names[0]: answer}
+        made = self._call(self._subject(), inputs, many)
+        case = Case(title, hidden, aspect, warning_free, inputs, expected, made, many)
+        for quantity, value in expected.items():
+            if quantity in made.values:
+                found = compare(
+                    quantity,
+                    value,
+                    made.values[quantity],
+                    tolerance=self._tolerance.get(quantity),
+                    typed=self.typed,
+                )
+                if found:
+                    case.differences[quantity] = found
+            elif self.typed and not made.error:
+                case.differences[quantity] = Difference(
+                    "missing", quantity, f"{quantity} is not defined yet."
+                )
+        self.cases.append(case)
+
+    @property
+    def _many(self) -> bool:
+        return len(self._names) > 1
+
+    def _subject(self) -> Any:
+        return self._namespace.get(self.name)
+
+    def _call(self, subject: Any, inputs: dict[str, Any], many: dict[str, Any] | None) -> Call:
+        if self.typed:
+            return self._read_typed()
+        if not callable(subject):
+            return Call(error=NotImplementedError())
+        made = call(subject, inputs, self._names, probe=self.probe, may_share=self._may_share)
+        if many is not None and made.error is None:
+            added = python_steps(subject, many) - python_steps(subject, inputs)
+            samples = _first_length(many) - _first_length(inputs)
+            made.loops = added >= STEPS_PER_SAMPLE * samples
+        return made
+
+    def _read_typed(self) -> Call:
+        found = {n: self._namespace[n] for n in self._names if n in self._namespace}
+        return Call(values={n: v for n, v in found.items() if v is not None})
+
+    def _call_record(self, record: Mistake, case: Case) -> Call:
+        if self.typed:
+            return Call(values={n: _as_numbers(v) for n, v in record.answer().items()})
+        return self._call(record.answer, case.inputs, case.many)
+
+    # ----------------------------------------------------------------- the verdict
+
+    def _verdict(self) -> tuple[float, list[str]]:
+        blocked = self._not_there()
+        if blocked:
+            return 0.0, [*blocked, self._score(0.0)]
+        right = [q for q in self._order if self._is_right(q)]
+        followed = [q for q in self._order if q not in right and self._follows(q)]
+        base = sum(self.returns[q] for q in (*right, *followed))
+        unclean = any(not case.call.clean for case in self.cases)
+        if unclean:
+            base *= UNCLEAN
+        # A property of a function whose numbers are all wrong is worth nothing.
+        lost = [a for a in self.aspects if base == 0.0 or not self._holds(a)]
+        points = round(float(base + sum(p for a, p in self.aspects.items() if a not in lost)), 6)
+        failed = [case for case in self.cases if case.failed]
+        if not failed:
+            return points, self._success(points)
+        return points, self._failure(points, failed, right, followed)
+
+    def _not_there(self) -> list[str] | None:
+        if self.typed:
+            if any(case.call.values for case in self.cases):
+                return None
+            return [f"{self.name} is not defined yet: type your numbers into the cell above."]
+        subject = self._subject()
+        if subject is None:
+            return [f"{self.name} is not defined: run the cell that defines it, or write it."]
+        if not callable(subject):
+            return [f"{self.name} is {kind(subject)}, expected a function."]
+        errors = [case.call.error for case in self.cases]
+        if errors and all(isinstance(error, NotImplementedError) for error in errors):
+            return [f"{self.name} is not written yet: it raises NotImplementedError."]
+        return None
+
+    def _is_right(self, quantity: str) -> bool:
+        return all(
+            quantity in case.call.values and quantity not in case.differences
+            for case in self.cases
+            if case.aspect is None
+        )
+
+    def _holds(self, aspect: str) -> bool:
+        mine = [case for case in self.cases if case.aspect == aspect]
+        # An aspect without a visible case cannot be lost in the student's notebook.
+        return not any(case.failed for case in mine)
+
+    def _follows(self, quantity: str) -> bool:
+        """Is ``quantity`` right given the student's own earlier quantities, in every case?"""
+        formula = self._follow.get(quantity)
+        cases = [case for case in self.cases if case.aspect is None]
+        if formula is None or not cases:
+            return False
+        needed = inspect.signature(formula).parameters
+        for case in cases:
+            known = {n: v.numpy if isinstance(v, Twin) else v for n, v in case.inputs.items()}
+            known |= case.call.values
+            if quantity not in case.call.values or any(n not in known for n in needed):
+                return False
+            if any(_wrong_kind(case, name) for name in needed):
+                return False
+            if self.typed:
+                known = {name: _as_numbers(value) for name, value in known.items()}
+            try:
+                with np.errstate(all="ignore"):
+                    wanted = np.asarray(formula(*(known[name] for name in needed)), np.float64)
+            except (TypeError, ValueError, IndexError):
+                return False
+            # Zeros follow from zeros: they show nothing.
+            if not wanted.any() or not np.isfinite(wanted).all():
+                return False
+            if compare(
+                quantity,
+                wanted,
+                case.call.values[quantity],
+                tolerance=self._tolerance.get(quantity),
+                typed=self.typed,
+            ):
+                return False
+        return True
+
+    # ----------------------------------------------------------------- the report
+
+    def _success(self, points: float) -> list[str]:
+        seen_hidden = any(case.hidden for case in self.cases)
+        which = "all checks passed, hidden ones included" if seen_hidden else _VISIBLE
+        lines = [f"{self.name}: {which}."]
+        note = note_of(self.name)
+        if note:
+            lines.append(note)
+        return [*lines, self._score(points)]
+
+    def _failure(
+        self, points: float, failed: Sequence[Case], right: Sequence[str], followed: Sequence[str]
+    ) -> list[str]:
+        case, wrong = self._first_failure(failed)
+        lines = self._describe(case, wrong, right)
+        if not self.typed:
+            where = " (a hidden case)" if case.hidden else ""
+            lines.append(f"  Case{where}: {case.title}.")
+            if case.inputs:
+                lines.append(f"  Called {self.name} with {describe(case.inputs)}.")
+        passed = len(self.cases) - len(failed)
+        if len(self.cases) > 1:
+            lines.append(f"  {passed} of {len(self.cases)} cases are right.")
+        self.diagnosis = self._diagnose(wrong)
+        if self.diagnosis:
+            sentence = " ".join(self.diagnosis.sentence.split())
+            lines.append(f"Diagnosis: {sentence} [{self.diagnosis.id}]")
+        if followed:
+            lines.append(
+                f"Follow-through: {', '.join(followed)} is right given your own earlier values."
+            )
+        return [*lines, self._score(points)]
+
+    def _first_failure(self, failed: Sequence[Case]) -> tuple[Case, str | None]:
+        """The first wrong quantity in the order of back-propagation, and a case that shows it."""
+        plain = [case for case in failed if case.aspect is None] or list(failed)
+        for case in plain:
+            if case.call.error or case.call.misfit:
+                return case, None
+        for quantity in self._order:
+            for case in plain:
+                if quantity in case.differences:
+                    return case, quantity
+        return plain[0], None
+
+    def _describe(self, case: Case, wrong: str | None, right: Sequence[str]) -> list[str]:
+        made = case.call
+        if made.error is not None:
+            text = " ".join(str(made.error).split())
+            first = f"{self.name} raised {type(made.error).__name__}"
+            first += f": {text}" if text else ""
+            lines = [first if first.endswith(".") else first + "."]
+            return [*lines, f"  {made.where}"] if made.where else lines
+        if made.misfit:
+            return [f"{self.name} {made.misfit}"]
+        if wrong is not None:
+            found = case.differences[wrong]
+            first = f"{self.name}: {found.summary}" if not self.typed else found.summary
+            before = [q for q in self._order[: self._order.index(wrong)] if q in right]
+            if before and self._many:
+                verb = "are" if len(before) > 1 else "is"
+                first += f" {', '.join(before)} {verb} right; {wrong} is the first that differs."
+            if found.verdict == "type" and found.got is None and found.summary.endswith("None."):
+                first += " Does the function end in a return statement?"
+            return [first, *(f"  {line}" for line in found.details)]
+        if made.changed:
+            return [f"{self.name} changes its input {made.changed[0]}; the numbers are right."]
+        if made.shared:
+            quantity, name = made.shared[0]
+            return [f"{self.name}: {quantity} is a view of the input {name}."]
+        if made.loops:
+            return [f"{self.name} runs Python code for every sample; the numbers are right."]
+        return [f"{self.name} raises a NumPy warning: {made.warning}."]
+
+    def _diagnose(self, wrong: str | None) -> Diagnosis | None:
+        evidence = [self._evidence(case) for case in self.cases]
+
+        def run(record: Mistake) -> list[Call]:
+            return [self._call_record(record, case) for case in self.cases]
+
+        named = from_bank(mistakes_of(self.name), run, evidence, wrong)
+        if named or self.typed or self.probe:
+            return named
+        return from_arithmetic(evidence, wrong)
+
+    def _evidence(self, case: Case) -> Evidence:
+        if not self.typed:
+            return Evidence(case.inputs, case.expected, case.call)
+        # A list and an array of the same typed-in numbers are the same answer.
+        expected = {name: _as_numbers(value) for name, value in case.expected.items()}
+        typed = {name: _as_numbers(value) for name, value in case.call.values.items()}
+        return Evidence(case.inputs, expected, Call(values=typed))
+
+    def _score(self, points: float) -> str:
+        noun = "point" if self.maximum == 1 else "points"
+        which = "" if any(case.hidden for case in self.cases) else " on the visible checks"
+        return f"{points:g} of {self.maximum:g} {noun}{which}."
+
+
+_VISIBLE = "all visible checks passed"
+
+
+def _as_numbers(value: Any) -> Any:
+    """A typed-in value as a float64 array of at least one axis, where it is made of numbers."""
+    if isinstance(value, (str, dict, set)):
+        return value
+    try:
+        return np.atleast_1d(np.asarray(value, dtype=np.float64))
+    except (TypeError, ValueError):
+        return value
+
+
+def _wrong_kind(case: Case, name: str) -> bool:
+    """A quantity that is not even of the right kind, so that nothing can follow from it."""
+    found = case.differences.get(name)
+    return found is not None and found.verdict != "value"
+
+
+def _first_length(inputs: Mapping[str, Any]) -> int:
+    return next(len(value) for value in inputs.values() if isinstance(value, np.ndarray))

@@ -1,0 +1,243 @@
+"""Compare one value with its reference: type → shape → dtype → finite → value.
+
+The first thing that is wrong ends the comparison, because the later ones would follow from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+# Two float64 programs for the same formula differ by rounding, about 1e-15 per operation. A
+# thousandth of a millionth is far above what any right order of operations does, and far below
+# what any wrong formula does.
+RELATIVE = 1e-9
+ABSOLUTE = 1e-12
+MANY = 12
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What is wrong with one value.
+
+    ``verdict`` is one of missing, type, shape, dtype, finite, value. ``path`` names the place,
+    for example ``cache["z1"]``. ``details`` are lines below the first one.
+    """
+
+    verdict: str
+    path: str
+    summary: str
+    details: tuple[str, ...] = ()
+    got: Any = None
+    expected: Any = None
+
+
+def compare(
+    path: str, expected: Any, got: Any, *, tolerance: float | None = None, typed: bool = False
+) -> Difference | None:
+    """The first difference between ``got`` and ``expected``, or None when there is none.
+
+    ``tolerance`` is an absolute one and replaces the usual pair. ``typed`` values were written
+    by hand: a list may stand for an array, and a whole number for a float.
+    """
+    if got is None:
+        return Difference("type", path, f"{path} is None.")
+    if isinstance(expected, Mapping):
+        return _compare_mapping(path, expected, got, tolerance, typed)
+    if isinstance(expected, (list, tuple)):
+        return _compare_sequence(path, expected, got, tolerance, typed)
+    if isinstance(expected, (set, frozenset)):
+        return _compare_set(path, expected, got)
+    if isinstance(expected, (str, bool, np.bool_)):
+        return _compare_word(path, expected, got)
+    if isinstance(expected, Integral):
+        return _compare_whole_number(path, expected, got)
+    if typed:
+        return _compare_typed(path, expected, got, tolerance)
+    return _compare_array(path, np.asarray(expected), got, tolerance)
+
+
+def allclose(expected: Array, got: Array, tolerance: float | None = None) -> Array:
+    """Elementwise: is ``got`` as near to ``expected`` as rounding explains?"""
+    finite = np.abs(expected[np.isfinite(expected)])
+    scale = float(finite.max()) if finite.size else 0.0
+    bound = ABSOLUTE + RELATIVE * scale if tolerance is None else tolerance
+    with np.errstate(invalid="ignore"):
+        near = np.abs(got - expected) <= bound
+    result: Array = near | (got == expected)
+    return result
+
+
+def show(value: Any) -> str:
+    """A short text of a value on one line."""
+    if isinstance(value, np.ndarray):
+        text = np.array2string(value, precision=5, threshold=MANY, edgeitems=2, separator=", ")
+        return " ".join(text.split())
+    if isinstance(value, (float, np.floating)):
+        return f"{float(value):.6g}"
+    if isinstance(value, np.generic):
+        return str(value.item())
+    text = repr(value)
+    return text if len(text) <= 72 else text[:69] + "..."
+
+
+def kind(value: Any) -> str:
+    """What a value is, in the words of the course."""
+    if isinstance(value, np.ndarray):
+        return f"a NumPy array of shape {value.shape}"
+    if type(value).__module__.startswith("torch"):
+        return f"a torch {type(value).__name__}"
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+
+
+def _compare_mapping(
+    path: str,
+    expected: Mapping[Any, Any],
+    got: Any,
+    tolerance: float | None,
+    typed: bool,
+) -> Difference | None:
+    if not isinstance(got, Mapping):
+        return Difference("type", path, f"{path} is {kind(got)}, expected a dict.")
+    for key, value in expected.items():
+        if key not in got:
+            return Difference(
+                "missing",
+                path,
+                f"{path} has no key {key!r}.",
+                (f"keys found: {', '.join(map(repr, got)) or 'none'}",),
+            )
+        found = compare(f"{path}[{key!r}]", value, got[key], tolerance=tolerance, typed=typed)
+        if found:
+            return found
+    return None
+
+
+def _compare_sequence(
+    path: str, expected: Any, got: Any, tolerance: float | None, typed: bool
+) -> Difference | None:
+    if not isinstance(got, (list, tuple, np.ndarray)) or np.ndim(got) == 0:
+        name = "list" if isinstance(expected, list) else "tuple"
+        return Difference("type", path, f"{path} is {kind(got)}, expected a {name}.")
+    if len(got) != len(expected):
+        return Difference(
+            "shape",
+            path,
+            f"{path} has {len(got)} entries, expected {len(expected)}.",
+            (f"got {show(got)}",),
+        )
+    for i, (wanted, found) in enumerate(zip(expected, got, strict=True)):
+        difference = compare(f"{path}[{i}]", wanted, found, tolerance=tolerance, typed=typed)
+        if difference:
+            return difference
+    return None
+
+
+def _compare_set(path: str, expected: Any, got: Any) -> Difference | None:
+    if not isinstance(got, (set, frozenset, list, tuple)):
+        return Difference("type", path, f"{path} is {kind(got)}, expected a set.")
+    missing, extra = set(expected) - set(got), set(got) - set(expected)
+    if not missing and not extra:
+        return None
+    counts = f"{len(missing)} missing, {len(extra)} too many"
+    return Difference("value", path, f"{path} differs: {counts}.", got=got, expected=expected)
+
+
+def _compare_word(path: str, expected: Any, got: Any) -> Difference | None:
+    kinds = (str,) if isinstance(expected, str) else (bool, np.bool_)
+    if not isinstance(got, kinds):
+        wanted = "str" if isinstance(expected, str) else "bool"
+        return Difference("type", path, f"{path} is {kind(got)}, expected a {wanted}.")
+    if bool(got == expected):
+        return None
+    return Difference("value", path, f"{path} is {got!r}.", got=got, expected=expected)
+
+
+def _compare_whole_number(path: str, expected: Any, got: Any) -> Difference | None:
+    if isinstance(got, np.ndarray) and got.ndim == 0:
+        got = got[()]
+    if isinstance(got, (bool, np.bool_)) or not isinstance(got, Integral):
+        return Difference("type", path, f"{path} is {kind(got)}, expected an int.")
+    if int(got) == int(expected):
+        return None
+    details = (f"got      {int(got)}", f"expected {int(expected)}")
+    return Difference("value", path, f"{path} is wrong.", details, int(got), int(expected))
+
+
+def _compare_typed(
+    path: str, expected: Any, got: Any, tolerance: float | None
+) -> Difference | None:
+    try:
+        numbers = np.asarray(got, dtype=np.float64)
+    except (TypeError, ValueError):
+        return Difference("type", path, f"{path} is {kind(got)}, expected numbers.")
+    wanted = np.asarray(expected, dtype=np.float64)
+    if numbers.shape != wanted.shape and numbers.size == wanted.size == 1:
+        numbers = numbers.reshape(wanted.shape)
+    return _compare_array(path, wanted, numbers, tolerance, secret=True)
+
+
+def _compare_array(
+    path: str, expected: Array, got: Any, tolerance: float | None, secret: bool = False
+) -> Difference | None:
+    scalar = expected.ndim == 0
+    is_number = isinstance(got, (Real, np.generic)) and not isinstance(got, bool)
+    if not isinstance(got, np.ndarray) and not (scalar and is_number):
+        wanted = "a number" if scalar else "a NumPy array"
+        return Difference("type", path, f"{path} is {kind(got)}, expected {wanted}.")
+    array = np.asarray(got)
+    if array.shape != expected.shape:
+        return Difference(
+            "shape",
+            path,
+            f"{path} has shape {array.shape}, expected {expected.shape}.",
+            got=array,
+            expected=expected,
+        )
+    # A plain Python int is as good a number as a float; an array of ints is not float64.
+    if array.dtype != np.float64 and not (scalar and isinstance(got, int)):
+        return Difference(
+            "dtype",
+            path,
+            f"{path} is {array.dtype}, expected float64.",
+            got=array,
+            expected=expected,
+        )
+    array = array.astype(np.float64)
+    strange = ~np.isfinite(array) & np.isfinite(expected)
+    if strange.any():
+        words = ", ".join(sorted({str(v) for v in array[strange]}))
+        return Difference(
+            "finite",
+            path,
+            f"{path}: {int(strange.sum())} of {array.size} values are not finite ({words}).",
+            got=array,
+            expected=expected,
+        )
+    wrong = ~allclose(expected, array, tolerance)
+    if not wrong.any():
+        return None
+    count = f"in {int(wrong.sum())} of {array.size} values" if array.size > 1 else ""
+    details: tuple[str, ...]
+    if secret:
+        details = (f"got {show(array)}",)
+    elif array.size <= MANY:
+        details = (f"got      {show(array)}", f"expected {show(expected)}")
+    else:
+        index = np.unravel_index(int(np.argmax(np.abs(array - expected))), array.shape)
+        place = ", ".join(str(int(i)) for i in index)
+        details = (
+            f"got      {path}[{place}] = {show(array[index])}",
+            f"expected {path}[{place}] = {show(expected[index])}",
+        )
+    return Difference(
+        "value", path, f"{path} differs {count}".rstrip() + ".", details, array, expected
+    )

@@ -1,0 +1,293 @@
+"""Which mistake do the numbers show? Silent when they do not say.
+
+First the mistake bank: a record is named when its answer, run on the same inputs, gives the
+student's numbers. Then general shapes of error, found by arithmetic alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from autograder.checks.calling import Call
+from autograder.checks.compare import Array, allclose
+from autograder.checks.compare import compare as compare_values
+from autograder.mistakes import Mistake
+
+# Below this many numbers, a factor or a sign could be chance.
+ENOUGH = 3
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """A mistake that the numbers show. ``id`` is what reports use."""
+
+    id: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One case: its inputs, the reference and what came of the student's call."""
+
+    inputs: dict[str, Any]
+    expected: dict[str, Any]
+    call: Call
+
+
+def from_bank(
+    records: Sequence[Mistake],
+    run: Callable[[Mistake], list[Call]],
+    evidence: Sequence[Evidence],
+    wrong: str | None,
+) -> Diagnosis | None:
+    """The one record whose answer explains the student's calls; None when none or several do.
+
+    ``run`` calls a record's answer on the inputs of ``evidence``. ``wrong`` is the first wrong
+    quantity. A record explains everything when every value of every case agrees; otherwise it
+    may still explain the first wrong quantity.
+    """
+    outcomes = [(record, run(record)) for record in records]
+    full = [r for r, calls in outcomes if _explains_all(evidence, calls)]
+    if not full and wrong is not None:
+        full = [r for r, calls in outcomes if _explains_quantity(evidence, calls, wrong)]
+    if len(full) == 1:
+        return Diagnosis(full[0].diagnosis, full[0].sentence)
+    return None
+
+
+def from_arithmetic(evidence: Sequence[Evidence], wrong: str | None) -> Diagnosis | None:
+    """A general shape of error in the quantity ``wrong``, or in how the inputs were treated."""
+    for item in evidence:
+        if item.call.changed:
+            name = item.call.changed[0]
+            return Diagnosis(
+                "general/input-changed",
+                f"The function changes its input {name}. Work on a copy, or build a new array.",
+            )
+    if wrong is not None:
+        pairs = _wrong_pairs(evidence, wrong)
+        if pairs:
+            for pattern in _PATTERNS:
+                found = pattern(wrong, pairs)
+                if found:
+                    return found
+        return None
+    for item in evidence:
+        if item.call.shared:
+            quantity, name = item.call.shared[0]
+            return Diagnosis(
+                "general/view-of-input",
+                f"{quantity} shares its memory with {name}: who changes the one changes the "
+                "other. Return a new array.",
+            )
+    return None
+
+
+def _explains_all(evidence: Sequence[Evidence], calls: Sequence[Call]) -> bool:
+    # A raise alone proves nothing: many programs fail alike. Numbers must agree somewhere.
+    proof = False
+    for item, other in zip(evidence, calls, strict=True):
+        mine = item.call
+        if (mine.error is None) != (other.error is None):
+            return False
+        if mine.error is not None:
+            if type(mine.error) is not type(other.error):
+                return False
+            continue
+        flags_mine = (mine.warning is None, mine.changed, mine.shared, mine.loops)
+        flags_other = (other.warning is None, other.changed, other.shared, other.loops)
+        if flags_mine != flags_other or (mine.misfit is None) != (other.misfit is None):
+            return False
+        if mine.misfit is not None:
+            continue
+        for name, expected in item.expected.items():
+            if name not in mine.values and name not in other.values:
+                continue
+            if name not in mine.values or name not in other.values:
+                return False
+            if not _same(mine.values[name], other.values[name]):
+                return False
+            if not _same(other.values[name], expected):
+                proof = True
+        flagged = other.loops or not other.clean or other.warning is not None
+        proof = proof or flagged
+    return proof
+
+
+def _explains_quantity(evidence: Sequence[Evidence], calls: Sequence[Call], wrong: str) -> bool:
+    proof = False
+    for item, other in zip(evidence, calls, strict=True):
+        mine = item.call
+        if mine.error or other.error or mine.misfit or other.misfit:
+            return False
+        if wrong not in mine.values or wrong not in other.values:
+            return False
+        if not _same(mine.values[wrong], other.values[wrong]):
+            return False
+        if not _same(other.values[wrong], item.expected[wrong]):
+            proof = True
+    return proof
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Equal up to rounding, NaN equal to NaN, and of the same type of number."""
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+        if a.shape != b.shape or a.dtype != b.dtype:
+            return False
+        if a.dtype.kind == "f":
+            both_nan = np.isnan(a) & np.isnan(b)
+            return bool(np.all(allclose(b, a) | both_nan))
+        return bool(np.array_equal(a, b))
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
+    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
+        return len(a) == len(b) and all(map(_same, a, b))
+    numbers = (int, float, np.number)
+    if isinstance(a, numbers) and isinstance(b, numbers):
+        if isinstance(a, float) and isinstance(b, float) and np.isnan(a) and np.isnan(b):
+            return True
+        return isinstance(a, bool) == isinstance(b, bool) and bool(
+            np.all(allclose(np.asarray(float(b)), np.asarray(float(a))))
+        )
+    if isinstance(a, np.ndarray) != isinstance(b, np.ndarray):
+        return False
+    try:
+        return type(a) is type(b) and bool(a == b)
+    except (TypeError, ValueError):
+        return False
+
+
+# A pair is the case's inputs, the expected array and the student's array.
+Pair = tuple[dict[str, Any], Array, Array]
+
+
+def _wrong_pairs(evidence: Sequence[Evidence], wrong: str) -> list[Pair]:
+    """The cases in which ``wrong`` differs; empty unless all of them are float arrays."""
+    pairs: list[Pair] = []
+    for item in evidence:
+        if item.call.error or wrong not in item.call.values:
+            return []
+        expected, got = item.expected[wrong], item.call.values[wrong]
+        if compare_values(wrong, expected, got) is None:
+            continue
+        if not isinstance(got, (np.ndarray, float, np.floating)):
+            return []
+        if not isinstance(expected, (np.ndarray, float, np.floating)):
+            return []
+        array = np.asarray(got)
+        if array.dtype != np.float64 or not np.isfinite(array).all():
+            return []
+        pairs.append((item.inputs, np.asarray(expected, dtype=np.float64), array))
+    return pairs
+
+
+def _alike(pairs: Sequence[Pair]) -> bool:
+    """Same shapes, different numbers, and enough numbers that are not zero."""
+    return all(expected.shape == got.shape for _, expected, got in pairs) and bool(
+        sum(np.count_nonzero(expected) for _, expected, _ in pairs) >= ENOUGH
+    )
+
+
+def _close(expected: Array, got: Array) -> bool:
+    return expected.shape == got.shape and bool(np.all(allclose(expected, got)))
+
+
+def _transposed(name: str, pairs: Sequence[Pair]) -> Diagnosis | None:
+    if all(g.ndim == 2 and min(g.shape) > 1 and _close(e, g.T) for _, e, g in pairs):
+        return Diagnosis("general/transposed", f"{name} is transposed: its rows are its columns.")
+    return None
+
+
+def _sign(name: str, pairs: Sequence[Pair]) -> Diagnosis | None:
+    if _alike(pairs) and all(_close(e, -g) for _, e, g in pairs):
+        return Diagnosis("general/sign", f"Every number of {name} has the opposite sign.")
+    return None
+
+
+def _factor(name: str, pairs: Sequence[Pair]) -> Diagnosis | None:
+    if not _alike(pairs):
+        return None
+    factors: list[float] = []
+    for _, expected, got in pairs:
+        norm = float(np.sum(expected * expected))
+        if norm == 0.0:
+            return None
+        factor = float(np.sum(expected * got)) / norm
+        if factor == 0.0 or not _close(factor * expected, got):
+            return None
+        factors.append(factor)
+    sizes = [_batch_size(inputs) for inputs, _, _ in pairs]
+    if len(set(sizes)) > 1 and None not in sizes:
+        batches = [size for size in sizes if size is not None]
+        if np.allclose([f * b for f, b in zip(factors, batches, strict=True)], 1.0):
+            return Diagnosis(
+                "general/mean-for-sum",
+                f"{name} is smaller by the batch size: a mean stands where a sum belongs.",
+            )
+        if np.allclose(factors, batches):
+            return Diagnosis(
+                "general/sum-for-mean",
+                f"{name} is larger by the batch size: a sum stands where a mean belongs.",
+            )
+    if len(pairs) > 1 and np.allclose(factors, factors[0]):
+        return Diagnosis(
+            "general/constant-factor",
+            f"Every number of {name} is {factors[0]:.4g} times the expected one.",
+        )
+    return None
+
+
+def _missing_batch_sum(name: str, pairs: Sequence[Pair]) -> Diagnosis | None:
+    if all(
+        g.ndim == e.ndim + 1 and g.shape[0] > 1 and _close(e, g.sum(axis=0)) for _, e, g in pairs
+    ):
+        return Diagnosis(
+            "general/missing-batch-sum",
+            f"{name} still has one entry for each sample: what each sample contributes is not "
+            "added up yet.",
+        )
+    return None
+
+
+def _one_term(name: str, pairs: Sequence[Pair]) -> Diagnosis | None:
+    """The difference is exactly one of the inputs."""
+    if not _alike(pairs):
+        return None
+    for candidate in pairs[0][0]:
+        for sign, word in ((1.0, "is missing"), (-1.0, "is one too many")):
+            if all(_is_term(inputs.get(candidate), sign * (e - g)) for inputs, e, g in pairs):
+                return Diagnosis(
+                    "general/one-term",
+                    f"The difference from the expected {name} is {candidate} itself: "
+                    f"one term with {candidate} {word}.",
+                )
+    return None
+
+
+def _is_term(term: Any, difference: Array) -> bool:
+    if not isinstance(term, np.ndarray) or term.dtype != np.float64 or not term.any():
+        return False
+    try:
+        return _close(np.broadcast_to(term, difference.shape), difference)
+    except ValueError:
+        return False
+
+
+def _batch_size(inputs: dict[str, Any]) -> int | None:
+    for value in inputs.values():
+        if isinstance(value, np.ndarray) and value.ndim >= 1:
+            return int(value.shape[0])
+    return None
+
+
+_PATTERNS: tuple[Callable[[str, Sequence[Pair]], Diagnosis | None], ...] = (
+    _transposed,
+    _sign,
+    _factor,
+    _missing_batch_sum,
+    _one_term,
+)

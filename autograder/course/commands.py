@@ -1,0 +1,112 @@
+"""The commands ``autograder build`` and ``autograder validate``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn
+from rich.table import Table
+
+from autograder.course.build import build as build_course
+from autograder.course.build import out_of_step
+from autograder.course.source import CourseFolder
+from autograder.course.validate import Verdict
+from autograder.course.validate import validate as validate_course
+from autograder.files import require_writable, write_whole
+
+Names = Annotated[list[str] | None, typer.Argument(help="Notebooks, such as 01-forward-pass.")]
+Course = Annotated[Path, typer.Option(help="The folder that holds source/.")]
+
+
+def build(
+    names: Names = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; fail when a file is out of step.")
+    ] = False,
+    course: Course = Path(),
+) -> None:
+    """Make notebooks/ and solutions/ from source/."""
+    folder = CourseFolder(course.resolve())
+    wanted = folder.select(names or [])
+    if check:
+        found = list(out_of_step(folder, wanted))
+        for item in found:
+            print(item)
+        if found:
+            raise typer.Exit(1)
+        print(f"In step with source/: {', '.join(wanted)}.")
+        return
+    with _progress() as progress:
+        task = progress.add_task("build")
+        made = build_course(folder, wanted, lambda text: progress.update(task, description=text))
+    for path in made:
+        print(path.relative_to(folder.root))
+
+
+def validate(
+    names: Names = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the whole proof to this file.")
+    ] = None,
+    course: Course = Path(),
+) -> None:
+    """Prove the course sound; exit code 1 when it is not."""
+    folder = CourseFolder(course.resolve())
+    wanted = folder.select(names or [])
+    if json_file is not None:
+        require_writable(json_file.absolute().parent)
+    with _progress() as progress:
+        task = progress.add_task("validate")
+        verdict = validate_course(
+            folder, wanted, lambda text: progress.update(task, description=text)
+        )
+    if json_file is not None:
+        write_whole(json_file.absolute(), (json.dumps(verdict.as_json(), indent=2) + "\n").encode())
+    _print(verdict)
+    if not verdict.sound:
+        raise typer.Exit(1)
+
+
+def _print(verdict: Verdict) -> None:
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    table = Table("notebook", "exercise", "points", "solution", "scaffold", "mistakes", "right")
+    for proof in verdict.exercises:
+        named = sum(m.diagnosis == f"{proof.exercise}/{m.id}" for m in proof.mistakes)
+        accepted = sum(a.points == proof.points for a in proof.alternatives)
+        table.add_row(
+            proof.notebook,
+            proof.exercise,
+            f"{proof.points:g}",
+            f"{proof.solution_points:g}",
+            f"{proof.scaffold_points:g}",
+            f"{named} of {len(proof.mistakes)} named",
+            f"{accepted} of {len(proof.alternatives)} accepted",
+        )
+    console.print(table)
+    for notebook in dict.fromkeys(proof.notebook for proof in verdict.exercises):
+        mine = [proof for proof in verdict.exercises if proof.notebook == notebook]
+        seconds = sum(proof.cpu_seconds for proof in mine)
+        total = sum(proof.points for proof in mine)
+        print(f"{notebook}: {total:g} points; its test cells take {seconds:.2f} s of CPU in all.")
+    for problem in verdict.problems:
+        print(f"- {problem}")
+    count = len(verdict.exercises)
+    if verdict.sound:
+        print(f"Sound: every property holds for all {count} exercises.")
+    else:
+        print(f"Not sound: {len(verdict.problems)} problems.")
+
+
+def _progress() -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )

@@ -1,0 +1,120 @@
+"""Read ``source/NN-name.py``, the one truth of a notebook.
+
+The file is percent-format text (Jupytext). A cell marker carries only those nbgrader fields
+that say something; the rest have one value per kind of cell and are filled in here::
+
+    # %% nbgrader={"grade_id": "setup", "locked": true}
+    # %% nbgrader={"grade_id": "affine", "solution": true}
+    # %% nbgrader={"grade_id": "affine-check", "grade": true, "points": 2}
+"""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jupytext
+from nbformat import NotebookNode
+
+from autograder.errors import UserError
+
+NAME = re.compile(r"\d\d-[a-z0-9-]+")
+SCHEMA_VERSION = 3
+METADATA = {
+    "kernelspec": {
+        "display_name": "Python 3 (ipykernel)",
+        "language": "python",
+        "name": "python3",
+    },
+    "language_info": {"name": "python"},
+}
+
+
+@dataclass(frozen=True)
+class CourseFolder:
+    """Where the parts of a course lie. The layout is nbgrader's."""
+
+    root: Path
+
+    @property
+    def source(self) -> Path:
+        return self.root / "source"
+
+    @property
+    def alternatives(self) -> Path:
+        return self.root / "tests" / "alternatives"
+
+    def source_text(self, name: str) -> Path:
+        return self.source / f"{name}.py"
+
+    def instructor_notebook(self, name: str) -> Path:
+        """The notebook that stock nbgrader reads; generated, git-ignored."""
+        return self.source / name / f"{name}.ipynb"
+
+    def student_notebook(self, name: str) -> Path:
+        return self.root / "notebooks" / name / f"{name}.ipynb"
+
+    def solved_notebook(self, name: str) -> Path:
+        return self.root / "solutions" / name / f"{name}.ipynb"
+
+    def names(self) -> list[str]:
+        """The names of all notebooks, in order. Raises ``UserError`` when there are none."""
+        if not self.source.is_dir():
+            raise UserError(
+                f"{self.root} is not a course: it has no folder source/; "
+                "run the command in the folder that holds source/, or name it with --course."
+            )
+        found = sorted(p.stem for p in self.source.glob("*.py") if NAME.fullmatch(p.stem))
+        if not found:
+            raise UserError(f"{self.source} holds no notebook source such as 01-forward-pass.py.")
+        return found
+
+    def select(self, wanted: Sequence[str]) -> list[str]:
+        """``wanted``, or every notebook when it is empty. Raises ``UserError`` on a wrong name."""
+        known = self.names()
+        for name in wanted:
+            if name not in known:
+                raise UserError(
+                    f"There is no notebook '{name}' in {self.source}; "
+                    f"the notebooks are {', '.join(known)}."
+                )
+        return [name for name in known if name in wanted] if wanted else known
+
+
+def read_source(path: Path) -> NotebookNode:
+    """The instructor's notebook: solutions and hidden tests in place, metadata complete."""
+    try:
+        notebook = jupytext.read(path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}.") from error
+    notebook.metadata = NotebookNode(METADATA)
+    seen: dict[str, int] = {}
+    for cell in notebook.cells:
+        given = cell.metadata.get("nbgrader")
+        cell.metadata = NotebookNode()
+        if given is not None:
+            cell.metadata["nbgrader"] = _complete(given, cell.cell_type, path)
+            cell.id = given["grade_id"]
+        else:
+            # The id follows the text, so that an edit changes one id and not all that follow.
+            digest = hashlib.sha256(cell.source.encode()).hexdigest()[:12]
+            seen[digest] = seen.get(digest, 0) + 1
+            cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
+    result: NotebookNode = notebook
+    return result
+
+
+def _complete(given: dict[str, object], cell_type: str, path: Path) -> NotebookNode:
+    if "grade_id" not in given:
+        raise UserError(f'{path}: a cell marker has nbgrader={given} without a "grade_id".')
+    full: dict[str, object] = {
+        "grade": False,
+        "locked": bool(given.get("grade")) and not given.get("solution"),
+        "schema_version": SCHEMA_VERSION,
+        "solution": False,
+        "task": False,
+    }
+    full.update(given)
+    full["cell_type"] = cell_type
+    return NotebookNode(full)

@@ -1,0 +1,111 @@
+"""The mistake bank: wrong answers that the grader knows by their numbers.
+
+One module a notebook. One record is at the same time a wrong submission that must lose points,
+a diagnosis when a student's numbers equal it, and a row of the class report.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import re
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+Answer = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One wrong answer.
+
+    ``exercise`` is the name that the student writes. ``id`` is short and unique in the exercise.
+    ``sentence`` is what the student reads: what it is and where to look, never the answer.
+    ``answer`` is the wrong function or class; for typed-in numbers, a function without arguments
+    that returns a dict from each name to its wrong or right value.
+    """
+
+    exercise: str
+    id: str
+    sentence: str
+    answer: Answer
+
+    @property
+    def diagnosis(self) -> str:
+        """The id that reports and JSON use, unique in the course."""
+        return f"{self.exercise}/{self.id}"
+
+    def source(self) -> str:
+        """The wrong answer as a student would have typed it, without the record around it.
+
+        Helpers of the module, whose names start with an underscore, come first.
+        """
+        text = _definition(self.answer)
+        helpers = [
+            _definition(value)
+            for name, value in vars(inspect.getmodule(self.answer)).items()
+            if inspect.isfunction(value) and re.search(rf"\b{name}\(", text) and name[0] == "_"
+        ]
+        return "\n\n".join([*helpers, text])
+
+    def typed_source(self) -> str:
+        """For typed-in numbers: one line ``name = value`` for each."""
+        return "".join(f"{name} = {value!r}\n" for name, value in self.answer().items())
+
+
+def _definition(thing: Any) -> str:
+    lines = textwrap.dedent(inspect.getsource(thing)).splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith(("def ", "class ")))
+    return "\n".join(lines[start:]) + "\n"
+
+
+_bank: dict[str, list[Mistake]] = {}
+_notes: dict[str, str] = {}
+_loaded = False
+
+
+def mistake(exercise: str, id: str, sentence: str) -> Callable[[Answer], Answer]:
+    """Enter the decorated function or class into the bank."""
+
+    def enter(answer: Answer) -> Answer:
+        records = _bank.setdefault(exercise, [])
+        if any(known.id == id for known in records):
+            raise ValueError(f"The mistake {exercise}/{id} stands in the bank twice.")
+        records.append(Mistake(exercise, id, sentence, answer))
+        return answer
+
+    return enter
+
+
+def success_note(exercise: str, sentence: str) -> None:
+    """What a student reads after success: why it works, or a second way to write it."""
+    _notes[exercise] = sentence
+
+
+def mistakes_of(exercise: str) -> list[Mistake]:
+    """The records of one exercise, in the order in which they were entered."""
+    _load()
+    return list(_bank.get(exercise, []))
+
+
+def note_of(exercise: str) -> str | None:
+    """The success note of one exercise, or None."""
+    _load()
+    return _notes.get(exercise)
+
+
+def all_mistakes() -> list[Mistake]:
+    """Every record of the bank."""
+    _load()
+    return [record for records in _bank.values() for record in records]
+
+
+def _load() -> None:
+    global _loaded
+    if not _loaded:
+        _loaded = True
+        for module in pkgutil.iter_modules(__path__):
+            importlib.import_module(f"{__name__}.{module.name}")

@@ -1,0 +1,344 @@
+"""The verdict of a check: its order, its points and its words."""
+
+import numpy as np
+import pytest
+import torch
+
+from autograder import mistakes
+from autograder.checks import Check, Twin
+
+BATCH = 3
+
+
+@pytest.fixture
+def bank():
+    """A clean place in the bank for the exercise 'layer'."""
+    yield mistakes.mistake
+    mistakes._bank.pop("layer", None)
+
+
+def graded(function, capsys, *, hidden=True, **options):
+    """Grade ``function`` as the exercise 'layer': Z = X W.T + b and its bias gradient."""
+    globals()["layer"] = function
+    rng = np.random.default_rng(0)
+
+    def pytorch(X, W, b):
+        Z = X @ W.T + b
+        (db,) = torch.autograd.grad(Z.sum(), b)
+        return Z, db
+
+    check = Check("layer", pytorch, **{"returns": {"Z": 2, "db": 1}, **options})
+    cases = [("wide", (BATCH, 4, 2)), ("square", (5, 3, 3))]
+    for title, (batch, n_in, n_out) in cases:
+        inputs = {
+            "X": rng.normal(size=(batch, n_in)),
+            "W": rng.normal(size=(n_out, n_in)),
+            "b": rng.normal(size=n_out),
+        }
+        (check.hidden if hidden and title == "square" else check).case(title, **inputs)
+    points = check.grade()
+    if function is None:
+        del globals()["layer"]
+    return points, capsys.readouterr().out, check
+
+
+def right(X, W, b):
+    return X @ W.T + b, np.full(len(b), float(len(X)))
+
+
+def test_right_answer_gets_all_points_and_says_which_checks_passed(capsys):
+    points, text, check = graded(right, capsys)
+    assert (points, type(points)) == (3.0, float)
+    assert text.splitlines()[0] == "layer: all checks passed, hidden ones included."
+    assert check.diagnosis is None
+
+
+def test_green_visible_check_never_says_all_passed(capsys):
+    _, text, _ = graded(right, capsys, hidden=False)
+    assert text.splitlines()[0] == "layer: all visible checks passed."
+    assert "3 of 3 points on the visible checks." in text
+
+
+@pytest.mark.parametrize(
+    ("function", "first_line"),
+    [
+        (3, "layer is an int, expected a function."),
+        (lambda X, W, b: None, "layer returned None, expected 2 values: Z, db."),
+        (lambda X, W, b: X @ W.T, "layer returned one value (ndarray), expected 2 values: Z, db."),
+        (lambda X, W, b: (1, 2, 3), "layer returned 3 values, expected 2 values: Z, db."),
+        (lambda X, W, b: (None, b), "layer: Z is None."),
+        (lambda X, W, b: ([1.0], b), "layer: Z is a list, expected a NumPy array."),
+        (lambda X, W, b: (X, b), "layer: Z has shape (3, 4), expected (3, 2)."),
+        (
+            lambda X, W, b: ((X @ W.T + b).astype(np.float32), b),
+            "layer: Z is float32, expected float64.",
+        ),
+        (
+            lambda X, W, b: (np.full((len(X), len(b)), np.nan), b),
+            "layer: Z: 6 of 6 values are not finite (nan).",
+        ),
+        (lambda X, W, b: (X @ W.T, right(X, W, b)[1]), "layer: Z differs in 6 of 6 values."),
+        (lambda X, W, b: 1 / 0, "layer raised ZeroDivisionError: division by zero."),
+        (lambda X, W, b: exit(), "layer raised SystemExit: None."),
+    ],
+)
+def test_the_first_line_says_what_to_look_at(function, first_line, capsys):
+    points, text, _ = graded(function, capsys)
+    assert text.splitlines()[0].startswith(first_line)
+    assert points < 3
+
+
+def test_missing_and_unwritten_are_told_apart(capsys):
+    def layer(X, W, b):
+        raise NotImplementedError
+
+    assert "not written yet" in graded(layer, capsys)[1].splitlines()[0]
+    assert "not defined" in graded(None, capsys)[1].splitlines()[0]
+
+
+def test_partial_credit_names_the_first_wrong_quantity(capsys):
+    points, text, _ = graded(lambda X, W, b: (X @ W.T + b, b * 0 + 1.5), capsys)
+    assert points == 2
+    assert "Z is right; db is the first that differs." in text
+
+
+def test_follow_through_credit_needs_numbers_that_show_it(capsys):
+    def pytorch_db(Z, W, b):
+        return Z.sum(axis=0)
+
+    def consistent(X, W, b):
+        Z = X @ W.T
+        return Z, Z.sum(axis=0)
+
+    follow = {"db": pytorch_db}
+    assert graded(consistent, capsys, follow=follow)[0] == 1
+    zeros = graded(lambda X, W, b: (0 * (X @ W.T), 0 * b), capsys, follow=follow)
+    assert zeros[0] == 0
+
+
+def test_a_changed_input_and_a_view_cost_half_of_the_points(capsys):
+    def changes(X, W, b):
+        Z = X @ W.T + b
+        X *= 2
+        return Z, right(X, W, b)[1]
+
+    points, text, check = graded(changes, capsys)
+    assert points == 1.5
+    assert check.diagnosis.id == "general/input-changed"
+    assert "changes its input X" in text.splitlines()[0]
+
+
+def test_torch_is_never_the_answer_of_a_numpy_exercise(capsys):
+    def uses_torch(X, W, b):
+        Z = torch.nn.functional.linear(*map(torch.from_numpy, (X, W, b)))
+        return Z.numpy(), right(X, W, b)[1]
+
+    points, text, _ = graded(uses_torch, capsys)
+    assert points == 0
+    assert "this exercise is written in NumPy" in text
+
+
+def test_what_a_function_prints_stays_out_of_the_report(capfd):
+    import sys
+
+    def noisy(X, W, b):
+        print("noise")
+        print("noise", file=sys.stderr)
+        np.log(np.zeros(1))
+        return right(X, W, b)
+
+    globals()["layer"] = noisy
+    check = Check("layer", lambda X, W, b: (X @ W.T + b, b * 0 + len(X)), returns={"Z": 2, "db": 1})
+    check.case("any", X=np.ones((2, 3)), W=np.ones((4, 3)), b=np.ones(4))
+    assert check.grade() == 3
+    out, err = capfd.readouterr()
+    assert "noise" not in out
+    assert err == ""
+
+
+# ---------------------------------------------------------------------------- diagnosis
+
+
+def test_a_record_is_named_when_its_numbers_agree(bank, capsys):
+    @bank("layer", "no-bias", "The bias is absent.")
+    def layer(X, W, b):
+        return X @ W.T, np.full(len(b), float(len(X)))
+
+    @bank("layer", "one-sample", "Only one sample counts.")
+    def layer(X, W, b):
+        return X @ W.T + b, np.ones(len(b))
+
+    _, text, check = graded(lambda X, W, b: (np.dot(X, W.T), right(X, W, b)[1]), capsys)
+    assert check.diagnosis.id == "layer/no-bias"
+    assert "Diagnosis: The bias is absent. [layer/no-bias]" in text.splitlines()
+
+    # Two mistakes at once: the first wrong quantity still shows the first of them.
+    _, _, check = graded(lambda X, W, b: (np.dot(X, W.T), b * 0 + 7.5), capsys)
+    assert check.diagnosis.id == "layer/no-bias"
+
+
+def test_silent_when_two_records_fit(bank, capsys):
+    @bank("layer", "first", "One sentence.")
+    def layer(X, W, b):
+        return X @ W.T * 3 + b, right(X, W, b)[1]
+
+    @bank("layer", "second", "Another sentence.")
+    def layer(X, W, b):
+        return X @ W.T * 3 + b, right(X, W, b)[1]
+
+    _, _, check = graded(lambda X, W, b: (3 * X @ W.T + b, right(X, W, b)[1]), capsys)
+    assert check.diagnosis is None
+
+
+def test_a_raise_alone_proves_nothing(bank, capsys):
+    @bank("layer", "wrong-order", "The matrices stand in the wrong order.")
+    def layer(X, W, b):
+        raise ValueError("shapes")
+
+    def student(X, W, b):
+        raise ValueError("shapes")
+
+    assert graded(student, capsys)[2].diagnosis is None
+
+
+@pytest.mark.parametrize(
+    ("change", "diagnosis"),
+    [
+        (lambda Z, X, b: -Z, "general/sign"),
+        (lambda Z, X, b: 2 * Z, "general/constant-factor"),
+        (lambda Z, X, b: Z / len(X), "general/mean-for-sum"),
+        (lambda Z, X, b: Z * len(X), "general/sum-for-mean"),
+        (lambda Z, X, b: Z.T, "general/transposed"),
+        (lambda Z, X, b: Z - b, "general/one-term"),
+        (lambda Z, X, b: Z + b, "general/one-term"),
+        (lambda Z, X, b: Z**2, None),
+        (lambda Z, X, b: Z + 1, None),
+    ],
+)
+def test_general_shapes_of_error_are_found_by_arithmetic(change, diagnosis, capsys):
+    def student(X, W, b):
+        Z, db = right(X, W, b)
+        return change(Z, X, b), db
+
+    found = graded(student, capsys)[2].diagnosis
+    assert (found and found.id) == diagnosis
+
+
+def test_a_missing_batch_sum_is_found(capsys):
+    def student(X, W, b):
+        return X @ W.T + b, np.ones((len(X), len(b)))
+
+    assert graded(student, capsys)[2].diagnosis.id == "general/missing-batch-sum"
+
+
+# ---------------------------------------------------------------------------- aspects, probes
+
+
+def softmax_check(function, capsys):
+    globals()["softmax"] = function
+    check = Check(
+        "softmax",
+        lambda z: torch.softmax(z, -1),
+        returns={"p": 2},
+        aspects={"stays finite": 1},
+    )
+    check.case("a vector", z=np.array([0.3, -1.0, 2.0]))
+    check.case("±1000", aspect="stays finite", warning_free=True, z=np.array([1000.0, -1000.0, 3]))
+    return check.grade(), capsys.readouterr().out
+
+
+def test_an_aspect_has_its_own_points(capsys):
+    def naive(z):
+        return np.exp(z) / np.exp(z).sum()
+
+    def stable(z):
+        return naive(z - z.max())
+
+    assert softmax_check(stable, capsys)[0] == 3
+    assert softmax_check(naive, capsys)[0] == 2
+    assert softmax_check(lambda z: np.zeros(3), capsys)[0] == 0
+
+
+@pytest.mark.parametrize(
+    "loop",
+    [
+        lambda X, W: np.array([W @ x for x in X]),
+        lambda X, W: np.array(list(map(lambda x: W @ x, X))),
+        lambda X, W: np.apply_along_axis(lambda x: W @ x, 1, X),
+        lambda X, W: np.vectorize(lambda x: W @ x, signature="(n)->(m)")(X),
+    ],
+)
+def test_a_loop_over_samples_is_seen(loop, capsys):
+    def grade(function):
+        globals()["product"] = function
+        check = Check("product", lambda X, W: X @ W.T, returns={"Z": 1}, aspects={"no loop": 1})
+        rng = np.random.default_rng(0)
+        W = rng.normal(size=(2, 3))
+        check.case("batch", X=rng.normal(size=(4, 3)), W=W)
+        check.no_python_loop(
+            "rows",
+            aspect="no loop",
+            few={"X": rng.normal(size=(4, 3)), "W": W},
+            many={"X": rng.normal(size=(64, 3)), "W": W},
+        )
+        return check.grade()
+
+    assert grade(loop) == 1
+    assert grade(lambda X, W: np.einsum("bi,oi->bo", X, W)) == 2
+    assert grade(lambda X, W: np.stack([X @ row for row in W], axis=1)) == 2
+    capsys.readouterr()
+
+
+def test_a_probe_turns_an_object_into_arrays(capsys):
+    class Doubler(torch.nn.Module):
+        def forward(self, x):
+            return 2 * x
+
+    def probe(Doubler, x):
+        return Doubler()(torch.tensor(x)).numpy()
+
+    for made, points in ((Doubler, 1.0), (torch.nn.Identity, 0.0)):
+        globals()["Doubler"] = made
+        check = Check("Doubler", lambda x: 2 * x, returns={"y": 1}, probe=probe)
+        check.case("a vector", x=np.array([1.0, -2.0]))
+        assert check.grade() == points
+    capsys.readouterr()
+
+
+def test_a_twin_is_the_same_function_in_both_libraries(capsys):
+    globals()["apply"] = lambda z, f: f(z)
+    check = Check("apply", lambda z, f: f(z), returns={"a": 1})
+    check.case("tanh", z=np.array([0.1, -2.0]), f=Twin(np.tanh, torch.tanh))
+    assert check.grade() == 1
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("z", "a", "points"),
+    [
+        (np.array([-0.04, 0.08]), np.array([0.0, 0.08]), 2.0),
+        ([-0.04, 0.08], (0, 0.08), 2.0),
+        ([0.04, 0.08], [0.04, 0.08], 1.0),  # a follows from the student's own z
+        ([0.04, 0.08], [0.5, 0.5], 0.0),
+        (None, [0.0, 0.08], 1.0),
+        ("words", [0.0, 0.08], 1.0),
+    ],
+)
+def test_typed_numbers(z, a, points, capsys):
+    globals()["z"], globals()["a"] = z, a
+
+    def pytorch():
+        z = torch.tensor([-0.04, 0.08], dtype=torch.float64)
+        return z, torch.relu(z)
+
+    check = Check(
+        "z",
+        pytorch,
+        returns={"z": 1, "a": 1},
+        typed=True,
+        tolerance={"z": 1e-6, "a": 1e-6},
+        follow={"a": lambda z: np.maximum(z, 0)},
+    )
+    check.case("the network above")
+    assert check.grade() == points
+    capsys.readouterr()

@@ -1,0 +1,87 @@
+"""Properties of the comparison, for inputs nobody chose."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from autograder.checks.compare import compare
+
+ARRAYS = hnp.arrays(
+    np.float64,
+    hnp.array_shapes(max_dims=3, max_side=4),
+    elements=st.floats(-1e6, 1e6, allow_subnormal=False),
+)
+
+
+@given(ARRAYS)
+def test_equal_is_never_a_difference(array):
+    assert compare("a", array, array.copy()) is None
+    assert compare("a", {"k": [array]}, {"k": (array.copy(),), "more": 1}) is None
+
+
+@given(ARRAYS, st.data())
+def test_one_changed_number_is_always_a_difference(array, data):
+    changed = array.copy()
+    index = data.draw(st.sampled_from(list(np.ndindex(array.shape))))
+    changed[index] += 1e-3 * (1 + np.abs(array).max())
+    assert compare("a", array, changed).verdict == "value"
+
+
+@given(ARRAYS)
+def test_rounding_is_forgiven(array):
+    assert compare("a", array, (array * 3) / 3) is None
+
+
+@given(ARRAYS, st.sampled_from([np.nan, np.inf, -np.inf]))
+def test_not_finite_is_said_before_values(array, strange):
+    changed = array + 1
+    changed.flat[0] = strange
+    assert compare("a", array, changed).verdict == "finite"
+
+
+@given(ARRAYS, st.sampled_from([np.float32, np.int64, np.bool_, np.complex128]))
+def test_other_number_types_are_refused_before_values(array, dtype):
+    assert compare("a", array, np.zeros(array.shape, dtype)).verdict == "dtype"
+
+
+@given(ARRAYS)
+def test_shape_is_said_before_values(array):
+    assert compare("a", array, array[None]).verdict == "shape"
+
+
+def test_numbers_have_many_right_forms():
+    for got in (0.5, np.float64(0.5), np.array(0.5)):
+        assert compare("loss", 0.5, got) is None
+    assert compare("loss", np.array(1.0), 1) is None
+    assert compare("loss", 0.5, np.array([0.5])).verdict == "shape"
+    assert compare("loss", 1.0, True).verdict == "type"
+    assert compare("loss", 0.5, np.float32(0.5)).verdict == "dtype"
+    assert compare("loss", 0.5, "0.5").verdict == "type"
+
+
+def test_whole_numbers_are_ints_of_python_or_numpy():
+    for got in (7, np.int64(7), np.array(7)):
+        assert compare("flops", 7, got) is None
+    for got in (7.0, True, "7", np.array([7])):
+        assert compare("flops", 7, got).verdict == "type"
+    assert compare("flops", 7, 8).verdict == "value"
+
+
+def test_the_place_of_a_difference_is_named():
+    expected = {"a0": np.zeros(2), "z1": [np.zeros(2), np.ones(2)]}
+    found = compare("cache", expected, {"a0": np.zeros(2), "z1": [np.zeros(2), np.zeros(2)]})
+    assert found.path == "cache['z1'][1]"
+    assert compare("cache", expected, {"a0": np.zeros(2)}).summary == "cache has no key 'z1'."
+
+
+def test_an_array_that_claims_to_be_equal_is_not_believed():
+    class Liar(np.ndarray):
+        def __eq__(self, other):
+            return True
+
+        def __sub__(self, other):
+            return np.zeros(self.shape)
+
+    liar = np.ones(3).view(Liar)
+    assert compare("z", np.zeros(3), liar).verdict == "value"
