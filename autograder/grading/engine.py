@@ -1,0 +1,161 @@
+"""The one narrow interface behind which notebooks are executed.
+
+An engine gets a merged notebook and the files beside it, and returns the executed notebook. It
+sees no gradebook, no roster and no other submission.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import copy
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from nbclient.exceptions import DeadKernelError
+from nbformat import NotebookNode
+from nbformat.v4 import new_output
+from nbgrader.preprocessors import Execute
+from traitlets.config import Config
+
+TIMEOUT = "CellTimeoutError"
+# No history on disk; and no warning about the transport on the terminal of the grader.
+QUIET_KERNEL = ("--HistoryManager.hist_file=:memory:", "--log-level=CRITICAL")
+DEAD = "DeadKernelError"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one notebook may use. Seconds are wall clock; sizes are bytes."""
+
+    cell_seconds: float = 60.0
+    notebook_seconds: float = 600.0
+    output_bytes: int = 10_000_000
+    memory_bytes: int = 8 * 2**30
+
+
+@dataclass(frozen=True)
+class Job:
+    """One notebook to execute, with the files that lie beside it, by relative path."""
+
+    notebook: NotebookNode
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+
+class Engine(Protocol):
+    """Executes one notebook. Never raises for what the notebook does."""
+
+    def execute(self, job: Job) -> NotebookNode:
+        """A copy of the notebook with outputs.
+
+        A cell that was stopped, or that was not reached, ends in an output of type error whose
+        name is ``CellTimeoutError`` or ``DeadKernelError``.
+        """
+        ...
+
+    def layers(self) -> list[dict[str, Any]]:
+        """The layers of isolation, each with a name and whether it is in force."""
+        ...
+
+
+@dataclass(frozen=True)
+class KernelEngine:
+    """Stock nbgrader's way: one Jupyter kernel for each notebook, started and shut down."""
+
+    limits: Limits = Limits()
+    config: Config = field(default_factory=Config)
+
+    def execute(self, job: Job) -> NotebookNode:
+        """See ``Engine.execute``."""
+        notebook = copy.deepcopy(job.notebook)
+        limit_memory(self.limits.memory_bytes)
+        with tempfile.TemporaryDirectory(prefix="autograder-") as scratch:
+            for name, data in job.files.items():
+                path = Path(scratch) / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(data)
+            execute_in(notebook, Path(scratch), self.limits, self.config)
+        return notebook
+
+    def layers(self) -> list[dict[str, Any]]:
+        """The kernel runs with the rights of whoever grades; say so."""
+        return [
+            {"layer": "cell and notebook time limits", "in_force": True},
+            {"layer": "output limit", "in_force": True},
+            {"layer": "memory limit", "in_force": sys.platform != "win32"},
+            {"layer": "scratch folder", "in_force": True},
+            {"layer": "own process for student code, apart from the tests", "in_force": False},
+            {"layer": "no access to files, network and gradebook", "in_force": False},
+        ]
+
+
+def execute_in(notebook: NotebookNode, folder: Path, limits: Limits, config: Config) -> None:
+    """Execute ``notebook`` in place, in a fresh kernel whose working directory is ``folder``."""
+    runner = _Execute(limits, config)
+    try:
+        runner.preprocess(notebook, {"metadata": {"path": str(folder)}})
+    except DeadKernelError:
+        _mark_unreached(notebook, runner.last, DEAD, "The process that ran this cell died.")
+    except Exception as error:  # a kernel that does not start, a broken message
+        _mark_unreached(notebook, runner.last, DEAD, f"The notebook was stopped: {error}")
+
+
+class _Execute(Execute):  # type: ignore[misc]
+    """nbgrader's own step, with a bound for the whole notebook and for its output."""
+
+    def __init__(self, limits: Limits, config: Config) -> None:
+        super().__init__(config=config)
+        self._limits = limits
+        self._deadline = time.monotonic() + limits.notebook_seconds
+        self._bytes = 0
+        self.last = -1
+        self.timeout_func = self._seconds_left
+        self.extra_arguments = list(QUIET_KERNEL)
+
+    def _seconds_left(self, cell: NotebookNode) -> float:
+        # nbclient takes 0 for "no limit".
+        return max(0.05, min(self._limits.cell_seconds, self._deadline - time.monotonic()))
+
+    def preprocess_cell(
+        self, cell: NotebookNode, resources: Any, index: int
+    ) -> tuple[NotebookNode, Any]:
+        self.last = index
+        self._bytes = 0
+        result: tuple[NotebookNode, Any] = super().preprocess_cell(cell, resources, index)
+        self.last = index + 1
+        return result
+
+    def process_message(self, msg: Any, cell: NotebookNode, cell_index: int) -> Any:
+        if msg["msg_type"] == "stream":
+            self._bytes += len(msg["content"]["text"])
+            if self._bytes > self._limits.output_bytes:
+                # What comes now is thrown away; the cell is interrupted as at a time limit.
+                with contextlib.suppress(RuntimeError):
+                    task = asyncio.ensure_future(self.km.interrupt_kernel())
+                    task.add_done_callback(lambda done: done.exception())
+                return None
+        return super().process_message(msg, cell, cell_index)
+
+
+def _mark_unreached(notebook: NotebookNode, first: int, name: str, sentence: str) -> None:
+    """Without an output, nbgrader would take a cell that never ran for a cell that passed."""
+    for cell in notebook.cells[max(first, 0) :]:
+        if cell.cell_type == "code":
+            cell.outputs = [*cell.get("outputs", []), new_output("error")]
+            cell.outputs[-1].update(ename=name, evalue=sentence, traceback=[f"{name}: {sentence}"])
+
+
+def limit_memory(size: int) -> None:
+    """Bound the address space of this process and of the kernels that it starts."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    wanted = size if hard == resource.RLIM_INFINITY else min(size, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (wanted, hard))

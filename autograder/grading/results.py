@@ -1,0 +1,182 @@
+"""What an executed notebook says, cell by cell."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nbformat import NotebookNode
+from nbformat.v4 import new_output
+from nbgrader.utils import determine_grade, is_grade
+
+from autograder.grading.engine import TIMEOUT
+from autograder.grading.gradebook import GradedCell
+
+# The last line of a report that names a mistake; see autograder.checks.
+DIAGNOSIS = re.compile(r"^Diagnosis: (.*) \[([A-Za-z0-9_]+/[a-z0-9-]+)\]$", re.MULTILINE)
+
+# Where IPython says a syntax error is: a file that nobody sees, and a line of the cell.
+PLACE = re.compile(r"\([\w<>/.-]+, line (\d+)\)")
+
+
+@dataclass(frozen=True)
+class Result:
+    """One graded cell of one submission.
+
+    ``status`` is passed, partial, failed, error, timeout, missing or manual. ``message`` is the
+    first thing to read about it.
+    """
+
+    student: str
+    notebook: str
+    cell: str
+    points: float | None
+    max_points: float
+    status: str
+    diagnosis: str | None = None
+    message: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """The contract of ``grade --json``."""
+        return vars(self)
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A submission that could not be graded at all; ``status`` is the reason, a sentence."""
+
+    student: str
+    notebook: str
+    max_points: float
+    status: str
+
+    def as_json(self) -> dict[str, Any]:
+        """The contract of ``grade --json``: one record without a cell."""
+        return {
+            "student": self.student,
+            "notebook": self.notebook,
+            "cell": None,
+            "points": 0.0,
+            "max_points": self.max_points,
+            "status": self.status,
+            "diagnosis": None,
+            "message": self.status,
+        }
+
+
+def make_gradable(notebook: NotebookNode) -> None:
+    """Turn a value that nbgrader refuses into an error of that one cell.
+
+    More points than the maximum would end the grading of the whole submission.
+    """
+    for cell in notebook.cells:
+        if is_grade(cell) and cell.cell_type == "code":
+            try:
+                determine_grade(cell)
+            except (ValueError, KeyError, TypeError) as error:
+                sentence = f"The value of this test cell is not a number of points: {error}."
+                output = new_output(
+                    "error", ename="PointsError", evalue=sentence, traceback=[sentence]
+                )
+                cell.outputs = [output, *cell.outputs]
+
+
+def cell_results(
+    student: str, name: str, notebook: NotebookNode, cells: Sequence[GradedCell]
+) -> list[Result]:
+    """One result for each graded cell of the source, in its order."""
+    found = {cell.metadata.nbgrader.grade_id: i for i, cell in _graded(notebook)}
+    results: list[Result] = []
+    for graded in cells:
+        base = (student, name, graded.name)
+        if graded.name not in found:
+            results.append(
+                Result(*base, 0.0, graded.max_points, "missing", message="The cell was deleted.")
+            )
+            continue
+        index = found[graded.name]
+        cell = notebook.cells[index]
+        points = determine_grade(cell)[0]
+        if points is None:
+            message = "Waits for a grade by hand."
+            results.append(Result(*base, None, graded.max_points, "manual", message=message))
+            continue
+        results.append(_result(base, cell, float(points), graded.max_points, notebook, index))
+    return results
+
+
+def _result(
+    base: tuple[str, str, str],
+    cell: NotebookNode,
+    points: float,
+    maximum: float,
+    notebook: NotebookNode,
+    index: int,
+) -> Result:
+    text = "".join(
+        output.text
+        for output in cell.get("outputs", [])
+        if output.output_type == "stream" and output.name == "stdout"
+    )
+    matches = DIAGNOSIS.findall(text)
+    sentence, diagnosis = matches[-1] if matches else (None, None)
+    first_line = text.split("\n", 1)[0]
+    raised = _error(cell)
+    before = _error_before(notebook, index)
+    if points >= maximum:
+        return Result(*base, points, maximum, "passed")
+    if points > 0:
+        return Result(*base, points, maximum, "partial", diagnosis, sentence or first_line)
+    if raised is not None:
+        status = "timeout" if raised[0] == TIMEOUT else "error"
+        message = (
+            "It did not end in time." if status == "timeout" else ": ".join(filter(None, raised))
+        )
+        return Result(*base, points, maximum, status, diagnosis, message)
+    if before is not None:
+        # The test cell could only say that the function is missing; this is why.
+        if before[0] == TIMEOUT:
+            message = "The cell above it did not end in time."
+            return Result(*base, points, maximum, "timeout", diagnosis, message)
+        if before[0] != "NotImplementedError":
+            message = f"The cell above it raised {before[0]}: {before[1]}".rstrip(": ")
+            return Result(*base, points, maximum, "failed", diagnosis, message)
+    return Result(*base, points, maximum, "failed", diagnosis, sentence or first_line)
+
+
+def _graded(notebook: NotebookNode) -> list[tuple[int, NotebookNode]]:
+    return [
+        (i, cell)
+        for i, cell in enumerate(notebook.cells)
+        if is_grade(cell) and "grade_id" in cell.metadata.nbgrader
+    ]
+
+
+def _error(cell: NotebookNode) -> tuple[str, str] | None:
+    """Name and first line of the error in which a cell ended."""
+    errors = [output for output in cell.get("outputs", []) if output.output_type == "error"]
+    # Nobody but the time limit interrupts a cell while it is graded.
+    if any(error.ename in (TIMEOUT, "KeyboardInterrupt") for error in errors):
+        return TIMEOUT, ""
+    for error in errors:
+        lines = PLACE.sub(r"(line \1)", error.evalue or "").strip().splitlines()
+        return error.ename, lines[0] if lines else ""
+    for output in cell.get("outputs", []):
+        if output.output_type == "stream" and output.name == "stderr":
+            lines = output.text.strip().splitlines()
+            return "stderr", lines[-1] if lines else ""
+    return None
+
+
+def _error_before(notebook: NotebookNode, index: int) -> tuple[str, str] | None:
+    """The error of a cell between this graded cell and the one before it."""
+    for cell in reversed(notebook.cells[:index]):
+        if is_grade(cell):
+            return None
+        if cell.cell_type == "code":
+            found = _error(cell)
+            if found is not None and found[0] != "stderr":
+                return found
+    return None
