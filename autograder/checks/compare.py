@@ -202,8 +202,8 @@ def _compare_array(
             got=array,
             expected=expected,
         )
-    # A plain Python int is as good a number as a float; an array of ints is not float64.
-    if array.dtype != np.float64 and not (scalar and isinstance(got, int)):
+    # A whole number is as good a number as a float; an array of them is not float64.
+    if array.dtype != np.float64 and not (scalar and array.dtype.kind in "iu"):
         return Difference(
             "dtype",
             path,

@@ -9,7 +9,7 @@ from typing import Any
 
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
-from nbgrader.utils import determine_grade, is_grade
+from nbgrader.utils import determine_grade, is_grade, is_solution
 
 from autograder.grading.engine import TIMEOUT
 from autograder.grading.gradebook import GradedCell
@@ -129,7 +129,9 @@ def _result(
         return Result(*base, points, maximum, "passed")
     if points > 0:
         return Result(*base, points, maximum, "partial", diagnosis, sentence or first_line)
-    if raised is not None:
+    # A name that the test cell misses, because the cell that defines it raised.
+    follows = before is not None and before[0] != "NotImplementedError"
+    if raised is not None and not (raised[0] == "NameError" and follows):
         status = "timeout" if raised[0] == TIMEOUT else "error"
         message = (
             "It did not end in time." if status == "timeout" else ": ".join(filter(None, raised))
@@ -171,11 +173,11 @@ def _error(cell: NotebookNode) -> tuple[str, str] | None:
 
 
 def _error_before(notebook: NotebookNode, index: int) -> tuple[str, str] | None:
-    """The error of a cell between this graded cell and the one before it."""
+    """The error of a solution cell between this graded cell and the one before it."""
     for cell in reversed(notebook.cells[:index]):
         if is_grade(cell):
             return None
-        if cell.cell_type == "code":
+        if cell.cell_type == "code" and is_solution(cell):
             found = _error(cell)
             if found is not None and found[0] != "stderr":
                 return found

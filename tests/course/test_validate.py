@@ -4,10 +4,10 @@ import json
 
 import nbformat
 import pytest
-from autograder.cli import app
 from typer.testing import CliRunner
 
 from autograder import mistakes
+from autograder.cli import app
 from tests.course.conftest import NAME, Toy
 
 
