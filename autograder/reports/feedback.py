@@ -89,7 +89,7 @@ def _exporter(course: CourseFolder) -> HTMLExporter:
     steps = [step for step in converter.preprocessors if step is not GetGrades]
     exporter = HTMLExporter(config=converter.config)
     for step in steps:
-        exporter.register_preprocessor(step, enabled=True)
+        exporter.register_preprocessor(step)
     return exporter
 
 
