@@ -77,6 +77,14 @@ class _Hidden:
         """As ``Check.case``, in the grader only."""
         self._check._add(title, aspect, warning_free, inputs, hidden=True)
 
+    def follow_through(self, **formulas: Callable[..., Any]) -> None:
+        """Give points for a quantity that is right given the student's own earlier ones.
+
+        Each formula is over inputs and earlier quantities, by the names of its parameters. It is
+        half of the answer, so it stands among the hidden tests.
+        """
+        self._check._follow.update(formulas)
+
     def no_python_loop(
         self, title: str, /, *, aspect: str, few: Mapping[str, Any], many: Mapping[str, Any]
     ) -> None:
@@ -95,9 +103,7 @@ class Check:
     its points. ``aspects`` maps further properties, each tested by cases of its own, to points.
     ``order`` is the order of back-propagation, in which the first wrong quantity is named.
 
-    ``follow`` maps a quantity to a formula over inputs and earlier quantities, given by the names
-    of its parameters: a value that is right given the student's own earlier ones earns its
-    points. ``tolerance`` replaces the usual one for a quantity, as an absolute number.
+    ``tolerance`` replaces the usual one for a quantity, as an absolute number.
 
     ``probe`` is for answers that are objects: it gets the student's object and the inputs, and
     returns arrays. ``typed`` is for numbers that the student types in: there is no call.
@@ -112,7 +118,6 @@ class Check:
         returns: Mapping[str, float],
         aspects: Mapping[str, float] | None = None,
         order: Sequence[str] | None = None,
-        follow: Mapping[str, Callable[..., Any]] | None = None,
         tolerance: Mapping[str, float] | None = None,
         probe: Callable[..., Any] | None = None,
         typed: bool = False,
@@ -126,7 +131,7 @@ class Check:
         self.hidden = _Hidden(self)
         self._reference = reference
         self._order = tuple(order or self.returns)
-        self._follow = dict(follow or {})
+        self._follow: dict[str, Callable[..., Any]] = {}
         self._tolerance = dict(tolerance or {})
         self.probe = probe
         self.typed = typed

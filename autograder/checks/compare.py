@@ -124,7 +124,9 @@ def _compare_mapping(
 def _compare_sequence(
     path: str, expected: Any, got: Any, tolerance: float | None, typed: bool
 ) -> Difference | None:
-    if not isinstance(got, (list, tuple, np.ndarray)) or np.ndim(got) == 0:
+    # np.ndim of a list would make an array of it, which fails for arrays of different shapes.
+    many = isinstance(got, (list, tuple)) or (isinstance(got, np.ndarray) and got.ndim > 0)
+    if not many:
         name = "list" if isinstance(expected, list) else "tuple"
         return Difference("type", path, f"{path} is {kind(got)}, expected a {name}.")
     if len(got) != len(expected):

@@ -319,7 +319,8 @@ def _prose(name: str, full: NotebookNode, proofs: Sequence[Proof]) -> Iterator[P
     text = [cell.source for cell in full.cells if cell.cell_type == "markdown"]
     minutes = 0
     for proof in proofs:
-        cards = [t for t in text if f"### Exercise: `{proof.exercise}" in t]
+        heading = re.compile(rf"### Exercise: `{proof.exercise}\b")
+        cards = [t for t in text if heading.search(t)]
         if len(cards) != 1:
             yield Problem(
                 name,
@@ -362,13 +363,13 @@ def _prose(name: str, full: NotebookNode, proofs: Sequence[Proof]) -> Iterator[P
             "The first cell lacks its line of points and minutes.",
             f"write **{total:g} points · about {minutes} minutes**.",
         )
-    elif float(opening[1]) != total or int(opening[2]) != minutes:
+    elif float(opening[1]) != total or int(opening[2]) < minutes:
         yield Problem(
             name,
             None,
             f"The first cell says {opening[1]} points and {opening[2]} minutes, the cards add up "
             f"to {total:g} and {minutes}.",
-            "make both the same.",
+            "make the points the same, and the minutes at least as many.",
         )
 
 

@@ -17,7 +17,7 @@ def bank():
     mistakes._bank.pop("layer", None)
 
 
-def graded(function, capsys, *, hidden=True, **options):
+def graded(function, capsys, *, hidden=True, follow=None, **options):
     """Grade ``function`` as the exercise 'layer': Z = X W.T + b and its bias gradient."""
     globals()["layer"] = function
     rng = np.random.default_rng(0)
@@ -36,6 +36,7 @@ def graded(function, capsys, *, hidden=True, **options):
             "b": rng.normal(size=n_out),
         }
         (check.hidden if hidden and title == "square" else check).case(title, **inputs)
+    check.hidden.follow_through(**follow or {})
     points = check.grade()
     if function is None:
         del globals()["layer"]
@@ -337,8 +338,8 @@ def test_typed_numbers(z, a, points, capsys):
         returns={"z": 1, "a": 1},
         typed=True,
         tolerance={"z": 1e-6, "a": 1e-6},
-        follow={"a": lambda z: np.maximum(z, 0)},
     )
+    check.hidden.follow_through(a=lambda z: np.maximum(z, 0))
     check.case("the network above")
     assert check.grade() == points
     capsys.readouterr()

@@ -89,8 +89,8 @@ BROKEN_SOURCES = {
     ),
     "minutes of the opening": (
         "# **3 points · about 2",
-        "# **3 points · about 9",
-        "The first cell says 3 points and 9 minutes, the cards add up to 3 and 2.",
+        "# **3 points · about 1",
+        "The first cell says 3 points and 1 minutes, the cards add up to 3 and 2.",
     ),
     "no line on the card": (
         " · difficulty 1 of 3**",
