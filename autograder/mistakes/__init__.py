@@ -6,6 +6,7 @@ a diagnosis when a student's numbers equal it, and a row of the class report.
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import pkgutil
@@ -43,13 +44,18 @@ class Mistake:
 
         Helpers of the module, whose names start with an underscore, come first.
         """
-        text = _definition(self.answer)
-        helpers = [
-            _definition(value)
-            for name, value in vars(inspect.getmodule(self.answer)).items()
-            if inspect.isfunction(value) and re.search(rf"\b{name}\(", text) and name[0] == "_"
-        ]
-        return "\n\n".join([*helpers, text])
+        module = inspect.getmodule(self.answer)
+        parts, waiting, seen = [], [self.answer], set()
+        while waiting:
+            text = _definition(waiting.pop())
+            parts.insert(0, text)
+            # A helper may need helpers.
+            for name, value in vars(module).items():
+                used = re.search(rf"\b{name}\b", text) is not None
+                if used and name not in seen and name[0] == "_" and inspect.isfunction(value):
+                    seen.add(name)
+                    waiting.append(value)
+        return "\n\n".join(parts)
 
     def typed_source(self) -> str:
         """For typed-in numbers: one line ``name = value`` for each."""
@@ -57,9 +63,23 @@ class Mistake:
 
 
 def _definition(thing: Any) -> str:
-    lines = textwrap.dedent(inspect.getsource(thing)).splitlines()
-    start = next(i for i, line in enumerate(lines) if line.startswith(("def ", "class ")))
-    return "\n".join(lines[start:]) + "\n"
+    """The text of a function or class, without decorators.
+
+    Not by inspect.getsource: of classes with one name it always finds the first.
+    """
+    codes = [getattr(value, "__code__", None) for value in (thing, *vars(thing).values())]
+    line = min(code.co_firstlineno for code in codes if code is not None)
+    lines, _ = inspect.findsource(inspect.getmodule(thing) or thing)
+    found = [
+        node
+        for node in ast.walk(ast.parse("".join(lines)))
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef))
+        and node.name == thing.__name__
+        and min([node.lineno, *(d.lineno for d in node.decorator_list)]) <= line
+        and line <= (node.end_lineno or node.lineno)
+    ]
+    node = found[-1]
+    return textwrap.dedent("".join(lines[node.lineno - 1 : node.end_lineno])).rstrip() + "\n"
 
 
 _bank: dict[str, list[Mistake]] = {}
