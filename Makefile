@@ -7,6 +7,15 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 JOBS ?= 2
 
+# The lock is complete, and pip need not ask whether there is a newer pip.
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+define require_python
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	{ echo '$(PYTHON) is not Python 3.11 or newer; name one that is: make PYTHON=python3.11' >&2; \
+	exit 2; }
+endef
+
 .PHONY: demo test lab lint lock clean
 
 demo: $(READY)
@@ -23,17 +32,19 @@ lint: $(READY)
 lab: $(READY)
 	$(BIN)/jupyter lab --notebook-dir=notebooks
 
-# New pins: edit pyproject.toml, then run this. The lock holds everything that pip installed.
+# New pins: edit pyproject.toml, then run this. The lock holds everything that pip installed, and is
+# written only when all of that went well.
 lock:
+	$(require_python)
 	rm -rf .lock-venv && $(PYTHON) -m venv .lock-venv
 	.lock-venv/bin/pip install --quiet ".[test]"
-	.lock-venv/bin/pip uninstall --quiet --yes autograder
-	.lock-venv/bin/pip freeze --all --exclude pip | sed 's/+cpu$$//' > requirements.lock
+	.lock-venv/bin/pip freeze --all --exclude pip --exclude autograder > .lock-venv/frozen
+	sed 's/+.*//' .lock-venv/frozen > requirements.lock
 	rm -rf .lock-venv build
 
+# --no-build-isolation: setuptools is in the lock, so nothing beyond the lock is fetched.
 $(READY): pyproject.toml requirements.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo 'Python 3.11 or newer is needed; name one: make PYTHON=python3.11'; exit 2; }
+	$(require_python)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet -r requirements.lock
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .

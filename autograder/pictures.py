@@ -6,6 +6,7 @@ any common kind of color vision tell apart. Lines differ in style too, so they r
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -43,26 +44,33 @@ def use_print_style() -> None:
 
 
 def written(
-    function: Callable[..., Any], *arguments: Any, shape: tuple[int, ...] | None = None
+    function: Callable[..., Any],
+    *arguments: Any,
+    shape: tuple[int, ...] | None = None,
+    values: int | None = None,
 ) -> bool:
-    """Can a picture be drawn from ``function``? Otherwise print one sentence that says why not.
+    """Can a cell show what ``function`` does? Otherwise print one sentence that says why not.
 
-    The function is called once with ``arguments``. With a ``shape``, the result must have it.
+    The function is called once with copies of ``arguments``. With a ``shape``, the result must have
+    it; with ``values``, it must be a tuple or list of that many.
     """
     name = getattr(function, "__name__", "the function")
     try:
-        result = function(*arguments)
+        result = function(*copy.deepcopy(arguments))
     except NotImplementedError:
-        print(f"Write {name} first; this cell then draws your answer.")
+        print(f"Write {name} first; this cell then shows your answer.")
         return False
     except Exception as error:
-        print(f"{name} raises {type(error).__name__}, so there is nothing to draw yet: {error}")
+        print(f"{name} raises {type(error).__name__}, so there is nothing to show yet: {error}")
         return False
     if result is None:
-        print(f"{name} returns None, so there is nothing to draw yet.")
+        print(f"{name} returns None, so there is nothing to show yet.")
+        return False
+    if values is not None and not (isinstance(result, (tuple, list)) and len(result) == values):
+        print(f"{name} does not return {values} values; this cell needs them.")
         return False
     if shape is not None and np.shape(result) != shape:
-        print(f"{name} returns shape {np.shape(result)}; this picture needs shape {shape}.")
+        print(f"{name} returns shape {np.shape(result)}; this cell needs shape {shape}.")
         return False
     return True
 

@@ -30,7 +30,8 @@ class Call:
     where: str | None = None
     # Set when the function returned something that cannot be taken apart into the quantities.
     misfit: str | None = None
-    warning: str | None = None
+    # NumPy's warnings about overflow and the like, each once.
+    warnings: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     shared: tuple[tuple[str, str], ...] = ()
     loops: bool = False
@@ -79,7 +80,7 @@ def call(
             result.where = _where(error, function)
             return result
     numeric = [str(w.message) for w in caught if issubclass(w.category, RuntimeWarning)]
-    result.warning = numeric[0] if numeric else None
+    result.warnings = tuple(dict.fromkeys(numeric))
     result.values, result.misfit = split(returned, names)
     result.changed = tuple(n for n in given if not _same(before[n], given[n]))
     result.shared = tuple(

@@ -55,7 +55,7 @@ class Case:
             or self.call.misfit
             or self.call.loops
             or not self.call.clean
-            or (self.warning_free and self.call.warning)
+            or (self.warning_free and self.call.warnings)
         )
 
 
@@ -396,7 +396,7 @@ class Check:
             return [f"{self.name}: {quantity} is a view of the input {name}."]
         if made.loops:
             return [f"{self.name} runs Python code for every sample; the numbers are right."]
-        return [f"{self.name} raises a NumPy warning: {made.warning}."]
+        return [f"{self.name} raises a NumPy warning: {made.warnings[0]}."]
 
     def _diagnose(self, wrong: str | None) -> Diagnosis | None:
         evidence = [self._evidence(case) for case in self.cases]

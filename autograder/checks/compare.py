@@ -45,7 +45,8 @@ def compare(
     """The first difference between ``got`` and ``expected``, or None when there is none.
 
     ``tolerance`` is an absolute one and replaces the usual pair. ``typed`` values were written
-    by hand: a list may stand for an array, and a whole number for a float.
+    by hand: a list may stand for an array, 1.0 for 1, and a word in any case for the word. Their
+    right value is never shown.
     """
     if got is None:
         return Difference("type", path, f"{path} is None.")
@@ -56,9 +57,9 @@ def compare(
     if isinstance(expected, (set, frozenset)):
         return _compare_set(path, expected, got)
     if isinstance(expected, (str, bool, np.bool_)):
-        return _compare_word(path, expected, got)
+        return _compare_word(path, expected, got, typed)
     if isinstance(expected, Integral):
-        return _compare_whole_number(path, expected, got)
+        return _compare_whole_number(path, expected, got, typed)
     if typed:
         return _compare_typed(path, expected, got, tolerance)
     return _compare_array(path, np.asarray(expected), got, tolerance)
@@ -153,24 +154,30 @@ def _compare_set(path: str, expected: Any, got: Any) -> Difference | None:
     return Difference("value", path, f"{path} differs: {counts}.", got=got, expected=expected)
 
 
-def _compare_word(path: str, expected: Any, got: Any) -> Difference | None:
+def _compare_word(path: str, expected: Any, got: Any, typed: bool) -> Difference | None:
     kinds = (str,) if isinstance(expected, str) else (bool, np.bool_)
     if not isinstance(got, kinds):
         wanted = "str" if isinstance(expected, str) else "bool"
         return Difference("type", path, f"{path} is {kind(got)}, expected a {wanted}.")
-    if bool(got == expected):
+    same = got.strip().lower() == expected.lower() if typed and isinstance(got, str) else False
+    if same or bool(got == expected):
         return None
-    return Difference("value", path, f"{path} is {got!r}.", got=got, expected=expected)
+    word = "is not" if isinstance(expected, str) else "is"
+    return Difference("value", path, f"{path} {word} {got!r}.", got=got, expected=expected)
 
 
-def _compare_whole_number(path: str, expected: Any, got: Any) -> Difference | None:
+def _compare_whole_number(path: str, expected: Any, got: Any, typed: bool) -> Difference | None:
     if isinstance(got, np.ndarray) and got.ndim == 0:
         got = got[()]
+    if typed and isinstance(got, float) and got.is_integer():
+        got = int(got)
     if isinstance(got, (bool, np.bool_)) or not isinstance(got, Integral):
         return Difference("type", path, f"{path} is {kind(got)}, expected an int.")
     if int(got) == int(expected):
         return None
-    details = (f"got      {int(got)}", f"expected {int(expected)}")
+    details: tuple[str, ...] = (f"got      {int(got)}", f"expected {int(expected)}")
+    if typed:
+        details = (f"got {int(got)}",)
     return Difference("value", path, f"{path} is wrong.", details, int(got), int(expected))
 
 

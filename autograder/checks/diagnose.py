@@ -69,13 +69,16 @@ def from_arithmetic(evidence: Sequence[Evidence], wrong: str | None) -> Diagnosi
                 f"The function changes its input {name}. Work on a copy, or build a new array.",
             )
     if wrong is not None:
-        pairs = _wrong_pairs(evidence, wrong)
-        if pairs:
-            for pattern in _PATTERNS:
-                found = pattern(wrong, pairs)
+        pairs = _pairs(evidence, wrong)
+        differing = [pair for pair in pairs if not _close(pair[1], pair[2])]
+        if differing:
+            for pattern, everywhere in _PATTERNS:
+                found = pattern(wrong, pairs if everywhere else differing)
                 if found:
                     return found
         return None
+    if any(item.call.error or item.call.misfit for item in evidence):
+        return None  # a view is not the reason for a raise
     for item in evidence:
         if item.call.shared:
             quantity, name = item.call.shared[0]
@@ -98,8 +101,8 @@ def _explains_all(evidence: Sequence[Evidence], calls: Sequence[Call]) -> bool:
             if type(mine.error) is not type(other.error):
                 return False
             continue
-        flags_mine = (mine.warning is None, mine.changed, mine.shared, mine.loops)
-        flags_other = (other.warning is None, other.changed, other.shared, other.loops)
+        flags_mine = (set(mine.warnings), mine.changed, mine.shared, mine.loops)
+        flags_other = (set(other.warnings), other.changed, other.shared, other.loops)
         if flags_mine != flags_other or (mine.misfit is None) != (other.misfit is None):
             return False
         if mine.misfit is not None:
@@ -113,7 +116,7 @@ def _explains_all(evidence: Sequence[Evidence], calls: Sequence[Call]) -> bool:
                 return False
             if not _same(other.values[name], expected):
                 proof = True
-        flagged = other.loops or not other.clean or other.warning is not None
+        flagged = other.loops or not other.clean or bool(other.warnings)
         proof = proof or flagged
     return proof
 
@@ -165,16 +168,17 @@ def _same(a: Any, b: Any) -> bool:
 Pair = tuple[dict[str, Any], Array, Array]
 
 
-def _wrong_pairs(evidence: Sequence[Evidence], wrong: str) -> list[Pair]:
-    """The cases in which ``wrong`` differs; empty unless all of them are float arrays."""
+def _pairs(evidence: Sequence[Evidence], wrong: str) -> list[Pair]:
+    """``wrong`` in every case; empty unless all that differ are float arrays."""
     pairs: list[Pair] = []
     for item in evidence:
         if item.call.error or wrong not in item.call.values:
             return []
         expected, got = item.expected[wrong], item.call.values[wrong]
-        if compare_values(wrong, expected, got) is None:
-            continue
+        right = compare_values(wrong, expected, got) is None
         if not isinstance(got, (np.ndarray, float, np.floating)):
+            if right:
+                continue
             return []
         if not isinstance(expected, (np.ndarray, float, np.floating)):
             return []
@@ -212,6 +216,7 @@ def _factor(name: str, pairs: Sequence[Pair]) -> Diagnosis | None:
     if not _alike(pairs):
         return None
     factors: list[float] = []
+    pairs = [pair for pair in pairs if pair[1].any() or pair[2].any()]
     for _, expected, got in pairs:
         norm = float(np.sum(expected * expected))
         if norm == 0.0:
@@ -223,22 +228,27 @@ def _factor(name: str, pairs: Sequence[Pair]) -> Diagnosis | None:
     sizes = [_batch_size(inputs) for inputs, _, _ in pairs]
     if len(set(sizes)) > 1 and None not in sizes:
         batches = [size for size in sizes if size is not None]
-        if np.allclose([f * b for f, b in zip(factors, batches, strict=True)], 1.0):
+        if _equal([f * b for f, b in zip(factors, batches, strict=True)], [1.0] * len(factors)):
             return Diagnosis(
                 "general/mean-for-sum",
                 f"{name} is smaller by the batch size: a mean stands where a sum belongs.",
             )
-        if np.allclose(factors, batches):
+        if _equal(factors, batches):
             return Diagnosis(
                 "general/sum-for-mean",
                 f"{name} is larger by the batch size: a sum stands where a mean belongs.",
             )
-    if len(pairs) > 1 and np.allclose(factors, factors[0]):
+    if len(pairs) > 1 and _equal(factors, factors[:1] * len(factors)):
         return Diagnosis(
             "general/constant-factor",
             f"Every number of {name} is {factors[0]:.4g} times the expected one.",
         )
     return None
+
+
+def _equal(factors: Sequence[float], wanted: Sequence[float]) -> bool:
+    """Equal up to rounding; float32 instead of float64 is no factor."""
+    return bool(np.allclose(factors, wanted, rtol=1e-9, atol=0.0))
 
 
 def _missing_batch_sum(name: str, pairs: Sequence[Pair]) -> Diagnosis | None:
@@ -284,10 +294,11 @@ def _batch_size(inputs: dict[str, Any]) -> int | None:
     return None
 
 
-_PATTERNS: tuple[Callable[[str, Sequence[Pair]], Diagnosis | None], ...] = (
-    _transposed,
-    _sign,
-    _factor,
-    _missing_batch_sum,
-    _one_term,
+# Each with: must it hold in every case, also where the numbers are right?
+_PATTERNS: tuple[tuple[Callable[[str, Sequence[Pair]], Diagnosis | None], bool], ...] = (
+    (_transposed, False),
+    (_sign, True),
+    (_factor, True),
+    (_missing_batch_sum, False),
+    (_one_term, True),
 )

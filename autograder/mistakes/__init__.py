@@ -45,7 +45,9 @@ class Mistake:
         Helpers of the module, whose names start with an underscore, come first.
         """
         module = inspect.getmodule(self.answer)
-        parts, waiting, seen = [], [self.answer], set()
+        parts: list[str] = []
+        waiting: list[Any] = [self.answer]
+        seen: set[str] = set()
         while waiting:
             text = _definition(waiting.pop())
             parts.insert(0, text)

@@ -1,8 +1,5 @@
 """Mistakes of notebook 01, the forward pass."""
 
-# The same untyped function many times, wrong on purpose.
-# mypy: ignore-errors
-
 import numpy as np
 import torch
 from torch import nn

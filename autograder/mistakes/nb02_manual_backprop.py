@@ -1,8 +1,5 @@
 """Mistakes of notebook 02, back-propagation by hand."""
 
-# The same untyped function many times, wrong on purpose.
-# mypy: ignore-errors
-
 import numpy as np
 
 from autograder.mistakes import mistake, success_note
@@ -517,7 +514,7 @@ success_note(
 @mistake(
     "backward_pass_batch",
     "mean-for-sum",
-    "dW and db are divided by B. If the loss is a mean, that division is in dY already.",
+    "What the samples add to a gradient is divided by B. If the loss is a mean, dY has the 1/B.",
 )
 def backward_pass_batch(dY, X, W, b, activation_fn, activation_grad_fn):
     dZ = dY * activation_grad_fn(X @ W.T + b)
@@ -658,7 +655,7 @@ def numerical_gradient(f, x, eps=1e-5):
 @mistake(
     "numerical_gradient",
     "own-step",
-    "A fixed step stands in the function, so the argument eps has no effect.",
+    "A large eps leaves no trace in your gradient. f is taken eps away on each side, nowhere else.",
 )
 def numerical_gradient(f, x, eps=1e-5):
     h = 1e-5
@@ -953,7 +950,7 @@ def _network(X, W1, b1, W2, b2):
 @mistake(
     "sequential_gradients",
     "mean-forgotten",
-    "All four gradients are too large by the batch size. The loss is a mean over the batch.",
+    "This gradient is too large by the batch size. The loss is a mean over the batch.",
 )
 def sequential_gradients(X, y, W1, b1, W2, b2):
     z1, a1, z2 = _network(X, W1, b1, W2, b2)

@@ -343,3 +343,56 @@ def test_typed_numbers(z, a, points, capsys):
     check.case("the network above")
     assert check.grade() == points
     capsys.readouterr()
+
+
+def one_argument(name, function, reference, cases, **options):
+    """Grade ``function`` under ``name`` on one array a case."""
+    globals()[name] = function
+    check = Check(name, reference, **options)
+    for number, value in enumerate(cases):
+        check.case(f"case {number}", z=value)
+    return check.grade(), check.diagnosis
+
+
+def test_follow_through_survives_a_case_of_zeros():
+    cases = [np.array([-1.0, 2.0, 3.0]), np.array([-1.0, -2.0, -3.0])]
+    options = {"returns": {"a": 1, "twice": 1}, "follow": {"twice": lambda a: 2 * a}}
+
+    def reference(z):
+        return torch.relu(z), 2 * torch.relu(z)
+
+    def student(z):
+        a = 3 * np.maximum(z, 0)
+        return a, 2 * a
+
+    assert one_argument("doubled", student, reference, cases, **options)[0] == 1
+
+    def silent(z):
+        return 0 * z, 0 * z
+
+    assert one_argument("doubled", silent, reference, cases, **options)[0] == 0
+
+
+@pytest.mark.parametrize("student", [np.abs, lambda z: np.where(z < 0, 2 * z, z)])
+def test_sign_and_factor_must_hold_in_every_case(student):
+    cases = [np.array([-1.0, -2.0, -3.0]), np.array([1.0, 2.0, 3.0])]
+    points, diagnosis = one_argument("same", student, lambda z: z, cases, returns={"a": 1})
+    assert points == 0 and diagnosis is None
+
+
+def test_float32_is_no_constant_factor():
+    def student(z):
+        return float(z.astype(np.float32).mean())
+
+    cases = [np.array([0.1, 0.7, 0.3]) * k for k in (1.0, 1.3, 2.1)]
+    points, diagnosis = one_argument("mean", student, lambda z: z.mean(), cases, returns={"m": 1})
+    assert points == 0 and diagnosis is None
+
+
+def test_a_view_is_not_named_as_the_reason_of_a_raise():
+    def student(z):
+        return z if len(z) == 1 else max(0.0, z)
+
+    cases = [np.array([1.0]), np.array([1.0, 2.0])]
+    points, diagnosis = one_argument("same", student, lambda z: 1 * z, cases, returns={"a": 1})
+    assert points == 0 and diagnosis is None

@@ -53,9 +53,11 @@ def test_shape_is_said_before_values(array):
 def test_numbers_have_many_right_forms():
     for got in (0.5, np.float64(0.5), np.array(0.5)):
         assert compare("loss", 0.5, got) is None
-    assert compare("loss", np.array(1.0), 1) is None
+    for whole in (1, np.int64(1), np.array(1)):
+        assert compare("loss", np.array(1.0), whole) is None
     assert compare("loss", 0.5, np.array([0.5])).verdict == "shape"
     assert compare("loss", 1.0, True).verdict == "type"
+    assert compare("loss", 1.0, np.True_).verdict == "dtype"
     assert compare("loss", 0.5, np.float32(0.5)).verdict == "dtype"
     assert compare("loss", 0.5, "0.5").verdict == "type"
 
@@ -85,3 +87,10 @@ def test_an_array_that_claims_to_be_equal_is_not_believed():
 
     liar = np.ones(3).view(Liar)
     assert compare("z", np.zeros(3), liar).verdict == "value"
+
+
+def test_a_list_may_hold_arrays_of_different_shapes():
+    params = [np.zeros((2, 3)), np.zeros(2)]
+    assert compare("params", params, [np.zeros((2, 3)), np.zeros(2)]) is None
+    assert compare("params", params, [np.zeros((2, 3)), np.ones(2)]).path == "params[1]"
+    assert compare("params", params, np.array(0.0)).verdict == "type"
