@@ -37,7 +37,7 @@ pictures.use_print_style()
 #
 # The next picture shows the network of section 3. Two numbers go in. Three *hidden neurons* each
 # form a weighted sum and pass it through ReLU. One output neuron does the same with a sigmoid. Every
-# arrow is one weight.
+# line is one weight.
 
 # %% nbgrader={"grade_id": "picture-of-the-network", "locked": true}
 columns = [
@@ -72,12 +72,12 @@ for column in columns:
         ax.text(x, y, name, ha="center", va="center", zorder=3)
 for x, name in [(0, "input"), (2.5, "hidden, ReLU"), (5, "output, sigmoid")]:
     ax.text(x, 2.75, name, ha="center")
-ax.set(xlim=(-0.6, 5.6), ylim=(-0.7, 3.0), title="Every arrow is a weight; solid is positive")
+ax.set(xlim=(-0.6, 5.6), ylim=(-0.7, 3.0), title="Every line is a weight; solid ones are positive")
 ax.axis("off")
 plt.show()
 
 # %% [markdown]
-# *Picture: a network with 2 inputs, 3 hidden neurons and 1 output. Solid arrows carry positive
+# *Picture: a network with 2 inputs, 3 hidden neurons and 1 output. Solid lines are positive
 # weights, dashed ones negative weights. The numbers are those of the example in section 3. Drawn by
 # the cell above.*
 #
@@ -536,7 +536,7 @@ check.case(
     "logits as large as ±1000",
     aspect="stays finite",
     warning_free=True,
-    z=np.array([1000.0, 999.0, -1000.0]),
+    z=np.array([1000.0, -1000.0, -999.0]),
 )
 ### BEGIN HIDDEN TESTS
 check.hidden.case("three axes, the middle one", z=rng.normal(size=(2, 3, 4)), axis=1)
@@ -547,7 +547,7 @@ check.hidden.case(
     "rows of very different size",
     aspect="stays finite",
     warning_free=True,
-    z=np.array([[1000.0, 1001.0, 999.0], [-1000.0, -1001.0, -1002.0], [0.0, 1.0, 2.0]]),
+    z=np.array([[1000.0, 1001.0, 999.0], [-1000.0, -1001.0, -1002.0], [-1000.0, 0.0, 1000.0]]),
 )
 ### END HIDDEN TESTS
 check.grade()
@@ -905,7 +905,7 @@ check.hidden.case(
     "rows of very different size",
     aspect="stays finite",
     warning_free=True,
-    z=np.array([[1000.0, 1001.0, -999.0], [-1000.0, -1001.0, -3000.0], [0.0, 1.0, 2.0]]),
+    z=np.array([[1000.0, 1001.0, -999.0], [-1000.0, -1001.0, -3000.0], [-1000.0, 0.0, 1000.0]]),
 )
 ### END HIDDEN TESTS
 check.grade()

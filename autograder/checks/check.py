@@ -171,7 +171,9 @@ class Check:
 
     def grade(self) -> float:
         """Print the report and return the points, a plain float."""
-        points, lines = self._verdict()
+        # A warning about the student's numbers would go to stderr, and nbgrader gives 0 for that.
+        with np.errstate(all="ignore"):
+            points, lines = self._verdict()
         print("\n".join(lines))
         return points
 
@@ -197,13 +199,14 @@ class Check:
         case = Case(title, hidden, aspect, warning_free, inputs, expected, made, many)
         for quantity, value in expected.items():
             if quantity in made.values:
-                found = compare(
-                    quantity,
-                    value,
-                    made.values[quantity],
-                    tolerance=self._tolerance.get(quantity),
-                    typed=self.typed,
-                )
+                with np.errstate(all="ignore"):
+                    found = compare(
+                        quantity,
+                        value,
+                        made.values[quantity],
+                        tolerance=self._tolerance.get(quantity),
+                        typed=self.typed,
+                    )
                 if found:
                     case.differences[quantity] = found
             elif self.typed and not made.error:
@@ -404,7 +407,9 @@ class Check:
         def run(record: Mistake) -> list[Call]:
             return [self._call_record(record, case) for case in self.cases]
 
-        named = from_bank(mistakes_of(self.name), run, evidence, wrong)
+        # One typed-in word or index is too little to tell a mistake from another by itself.
+        part = None if self.typed and not _is_telling(self.cases, wrong) else wrong
+        named = from_bank(mistakes_of(self.name), run, evidence, part)
         if named or self.typed or self.probe:
             return named
         return from_arithmetic(evidence, wrong)
@@ -434,6 +439,15 @@ def _as_numbers(value: Any) -> Any:
         return np.atleast_1d(np.asarray(value, dtype=np.float64))
     except (TypeError, ValueError):
         return value
+
+
+def _is_telling(cases: Sequence[Case], quantity: str | None) -> bool:
+    """Does a typed-in quantity have a number that is not a whole one?"""
+    values = [_as_numbers(case.call.values.get(quantity)) for case in cases if quantity]
+    return any(
+        isinstance(v, np.ndarray) and v.dtype == np.float64 and bool(np.any(v != np.round(v)))
+        for v in values
+    )
 
 
 def _wrong_kind(case: Case, name: str) -> bool:

@@ -16,9 +16,9 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 # Two float64 programs for the same formula differ by rounding, about 1e-15 per operation. A
-# thousandth of a millionth is far above what any right order of operations does, and far below
+# ten-thousandth of a millionth is far above what any right order of operations does, and far below
 # what any wrong formula does.
-RELATIVE = 1e-9
+RELATIVE = 1e-10
 ABSOLUTE = 1e-12
 MANY = 12
 

@@ -231,12 +231,14 @@ def _factor(name: str, pairs: Sequence[Pair]) -> Diagnosis | None:
         if _equal([f * b for f, b in zip(factors, batches, strict=True)], [1.0] * len(factors)):
             return Diagnosis(
                 "general/mean-for-sum",
-                f"{name} is smaller by the batch size: a mean stands where a sum belongs.",
+                f"Every number of {name} is divided by the number of samples. Where do you take a mean, "
+                "or divide by the batch size?",
             )
         if _equal(factors, batches):
             return Diagnosis(
                 "general/sum-for-mean",
-                f"{name} is larger by the batch size: a sum stands where a mean belongs.",
+                f"Every number of {name} is multiplied by the number of samples. Is the division of a mean "
+                "absent?",
             )
     if len(pairs) > 1 and _equal(factors, factors[:1] * len(factors)):
         return Diagnosis(
@@ -265,7 +267,9 @@ def _missing_batch_sum(name: str, pairs: Sequence[Pair]) -> Diagnosis | None:
 
 def _one_term(name: str, pairs: Sequence[Pair]) -> Diagnosis | None:
     """The difference is exactly one of the inputs."""
-    if not _alike(pairs):
+    # For a function of one array, such as ReLU, that can be chance: relu(-z) is relu(z) - z.
+    arrays = [v for v in pairs[0][0].values() if isinstance(v, np.ndarray)]
+    if len(arrays) < 2 or not _alike(pairs):
         return None
     for candidate in pairs[0][0]:
         for sign, word in ((1.0, "is missing"), (-1.0, "is one too many")):

@@ -83,7 +83,7 @@ def solved_notebook(full: NotebookNode) -> NotebookNode:
         if cell.cell_type == "code":
             lines = cell.source.split("\n")
             kept = [line for line in lines if not line.strip().startswith(MARKERS)]
-            cell.source = "\n".join(kept)
+            cell.source = "\n".join(kept).rstrip()
     return solved
 
 

@@ -396,3 +396,39 @@ def test_a_view_is_not_named_as_the_reason_of_a_raise():
     cases = [np.array([1.0]), np.array([1.0, 2.0])]
     points, diagnosis = one_argument("same", student, lambda z: 1 * z, cases, returns={"a": 1})
     assert points == 0 and diagnosis is None
+
+
+def test_one_typed_word_does_not_name_a_mistake(bank, capsys):
+    @bank("layer", "all-wrong", "Everything is the other way around.")
+    def layer():
+        return {"layer": "down", "other": "up"}
+
+    def grade(layer, other):
+        globals()["layer"], globals()["other"] = layer, other
+        check = Check("layer", lambda: ("up", "down"), returns={"layer": 1, "other": 1}, typed=True)
+        check.case("two words")
+        check.grade()
+        return check.diagnosis
+
+    assert grade("down", "up").id == "layer/all-wrong"
+    assert grade("down", "down") is None
+    capsys.readouterr()
+
+
+def test_huge_numbers_leave_nothing_on_stderr(capfd):
+    globals()["layer"] = lambda z: np.where(z > 0, 1e308, -1e308)
+    check = Check("layer", lambda z: 1e3 * z, returns={"a": 1})
+    check.case("any", z=np.array([1.0, -2.0, 3.0]))
+    check.case("more", z=np.array([1.0, -2.0, 3.0, 4.0]))
+    assert check.grade() == 0
+    assert capfd.readouterr().err == ""
+
+
+def test_a_term_is_not_looked_for_in_a_function_of_one_array(capsys):
+    globals()["layer"] = lambda z: np.maximum(0, -z)
+    check = Check("layer", torch.relu, returns={"a": 1})
+    check.case("one", z=np.array([1.0, -2.0, 3.0, 0.5]))
+    check.case("two", z=np.array([[1.5, -2.5], [-3.0, 0.7]]))
+    check.grade()
+    assert check.diagnosis is None
+    capsys.readouterr()
