@@ -1515,6 +1515,7 @@ if written(stored_activations, [64, 64], 32, True) and written(
     ax.set(
         xlabel="layers", ylabel="stored numbers", title="Only training pays for depth with memory"
     )
+    ax.set_xticks([1, 5, 10, 15, 20])
     ax.legend()
     plt.show()
 

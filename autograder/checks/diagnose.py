@@ -231,14 +231,14 @@ def _factor(name: str, pairs: Sequence[Pair]) -> Diagnosis | None:
         if _equal([f * b for f, b in zip(factors, batches, strict=True)], [1.0] * len(factors)):
             return Diagnosis(
                 "general/mean-for-sum",
-                f"Every number of {name} is divided by the number of samples. Where do you take a mean, "
-                "or divide by the batch size?",
+                f"Every number of {name} is divided by the number of samples. Where do you take "
+                "a mean, or divide by the batch size?",
             )
         if _equal(factors, batches):
             return Diagnosis(
                 "general/sum-for-mean",
-                f"Every number of {name} is multiplied by the number of samples. Is the division of a mean "
-                "absent?",
+                f"Every number of {name} is multiplied by the number of samples. Is the division "
+                "of a mean absent?",
             )
     if len(pairs) > 1 and _equal(factors, factors[:1] * len(factors)):
         return Diagnosis(
