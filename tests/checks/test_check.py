@@ -345,10 +345,11 @@ def test_typed_numbers(z, a, points, capsys):
     capsys.readouterr()
 
 
-def one_argument(name, function, reference, cases, **options):
+def one_argument(name, function, reference, cases, *, follow=None, **options):
     """Grade ``function`` under ``name`` on one array a case."""
     globals()[name] = function
     check = Check(name, reference, **options)
+    check.hidden.follow_through(**follow or {})
     for number, value in enumerate(cases):
         check.case(f"case {number}", z=value)
     return check.grade(), check.diagnosis
