@@ -43,6 +43,11 @@ def main() -> None:
     except UserError as error:
         print(f"autograder: {error}", file=sys.stderr)
         sys.exit(2)
+    except OSError as error:
+        # A full disk, or a folder that nobody thought would be closed.
+        place = error.filename or "A file"
+        print(f"autograder: {place} cannot be used: {error.strerror or error}.", file=sys.stderr)
+        sys.exit(2)
 
 
 @app.command()

@@ -120,3 +120,12 @@ def test_no_file_names_a_registry_or_a_place_on_a_machine() -> None:
             text = path.read_text(errors="ignore")
             assert not any(host in text for host in hosts), path
             assert not machine.search(text), path
+
+
+def test_the_readme_says_the_points_and_minutes_of_each_notebook() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for path in sorted((ROOT / "source").glob("*.py")):
+        opening = re.search(r"\*\*([\d.]+) points · about (\d+) minutes\*\*", path.read_text())
+        assert opening is not None
+        row = next(line for line in readme.splitlines() if f"/{path.stem}.ipynb) |" in line)
+        assert f"| {opening[1]} | about {opening[2]} min |" in row
