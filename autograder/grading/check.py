@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from nbgrader.utils import is_grade, is_solution
+from traitlets.config import Config
 
 from autograder.errors import UserError
-from autograder.grading.engine import Limits, execute_in
+from autograder.grading.engine import Limits, NoKernelError, execute_in
 from autograder.grading.gradebook import GradedCell, drop_copied_cells
 from autograder.grading.results import Result, cell_results, make_gradable
 from autograder.grading.submissions import UnreadableError, read_notebook
@@ -36,11 +37,12 @@ def check_notebook(path: Path, limits: Limits) -> list[Result]:
         raise UserError(
             f"{path.name} is not a notebook of this course: no cell of it ends in {ENDING}."
         )
-    from traitlets.config import Config
-
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = []
-    execute_in(notebook, path.absolute().parent, limits, Config())
+    try:
+        execute_in(notebook, path.absolute().parent, limits, Config())
+    except NoKernelError as error:
+        raise UserError(str(error)) from error
     make_gradable(notebook)
     return cell_results("", path.stem, notebook, cells)

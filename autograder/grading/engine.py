@@ -27,6 +27,12 @@ TIMEOUT = "CellTimeoutError"
 # No history on disk; and no warning about the transport on the terminal of the grader.
 QUIET_KERNEL = ("--HistoryManager.hist_file=:memory:", "--log-level=CRITICAL")
 DEAD = "DeadKernelError"
+# Two kernels that start at once may choose the same port; the one that dies has run nothing.
+STARTS = 3
+
+
+class NoKernelError(Exception):
+    """The machine did not give a kernel. No fault of the submission; the message is a sentence."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,10 @@ class Job:
 
 
 class Engine(Protocol):
-    """Executes one notebook. Never raises for what the notebook does."""
+    """Executes one notebook. Never raises for what the notebook does.
+
+    Raises ``NoKernelError`` when the machine cannot execute it now.
+    """
 
     def execute(self, job: Job) -> NotebookNode:
         """A copy of the notebook with outputs.
@@ -95,14 +104,24 @@ class KernelEngine:
 
 
 def execute_in(notebook: NotebookNode, folder: Path, limits: Limits, config: Config) -> None:
-    """Execute ``notebook`` in place, in a fresh kernel whose working directory is ``folder``."""
-    runner = _Execute(limits, config)
-    try:
-        runner.preprocess(notebook, {"metadata": {"path": str(folder)}})
-    except DeadKernelError:
-        _mark_unreached(notebook, runner.last, DEAD, "The process that ran this cell died.")
-    except Exception as error:  # a kernel that does not start, a broken message
-        _mark_unreached(notebook, runner.last, DEAD, f"The notebook was stopped: {error}")
+    """Execute ``notebook`` in place, in a fresh kernel whose working directory is ``folder``.
+
+    Raises ``NoKernelError`` when no kernel starts; then no cell has run.
+    """
+    reason = ""
+    for _ in range(STARTS):
+        runner = _Execute(limits, config)
+        try:
+            runner.preprocess(notebook, {"metadata": {"path": str(folder)}})
+            return
+        except Exception as error:
+            if runner.last >= 0:
+                died = isinstance(error, DeadKernelError)
+                sentence = "The process that ran this cell died." if died else str(error)
+                _mark_unreached(notebook, runner.last, DEAD, sentence)
+                return
+            reason = str(error).strip() or type(error).__name__
+    raise NoKernelError(f"No kernel could be started for it ({reason}); grade it again.")
 
 
 class _Execute(Execute):  # type: ignore[misc]

@@ -19,7 +19,7 @@ from nbgrader.preprocessors import IgnorePattern, LimitOutput
 from autograder.course import CourseFolder
 from autograder.errors import UserError
 from autograder.files import require_writable, write_whole
-from autograder.grading.engine import Engine, Job
+from autograder.grading.engine import Engine, Job, NoKernelError
 from autograder.grading.gradebook import Gradebook, GradedCell
 from autograder.grading.results import Result, Unreadable, cell_results, make_gradable
 from autograder.grading.submissions import (
@@ -86,18 +86,21 @@ def grade_class(
 
 def execute_all(
     engine: Engine, jobs: dict[int, Job], workers: int
-) -> Iterator[tuple[int, NotebookNode | None]]:
-    """Execute each job in a worker process; None for a job that ended its worker."""
+) -> Iterator[tuple[int, NotebookNode | str]]:
+    """Execute each job in a worker process; a sentence for a job that could not be executed."""
     left = dict(jobs)
     with _pool(workers) as pool:
         futures: dict[Future[NotebookNode], int] = {
             pool.submit(engine.execute, job): i for i, job in left.items()
         }
         for future in as_completed(futures):
+            executed: NotebookNode | str
             try:
                 executed = future.result()
             except BrokenExecutor:
                 break
+            except NoKernelError as error:
+                executed = str(error)
             yield futures[future], executed
             del left[futures[future]]
     # A notebook ended its worker, and with it the whole pool. Each that is left gets its own.
@@ -106,7 +109,9 @@ def execute_all(
             try:
                 yield i, pool.submit(engine.execute, job).result()
             except BrokenExecutor:
-                yield i, None
+                yield i, "It ended the process that graded it."
+            except NoKernelError as error:
+                yield i, str(error)
 
 
 def _pool(workers: int) -> Executor:
@@ -149,19 +154,20 @@ class _Class:
         files = submission.files() | files_beside(self._course.source / submission.name)
         return Job(notebook, files)
 
-    def finish(self, submission: Submission, executed: NotebookNode | None) -> None:
-        """Save what an executed notebook earned."""
-        if executed is None:
-            self._give_up(submission, "It ended the process that graded it.")
+    def finish(self, submission: Submission, executed: NotebookNode | str) -> None:
+        """Save what an executed notebook earned, or why it was not executed."""
+        if isinstance(executed, str):
+            self._give_up(submission, executed)
             return
+        notebook = executed
         for step in TIDY:
             # Called, not run by .preprocess(): as in nbgrader, a disabled step does nothing.
-            executed, _ = step(config=self._book.config)(executed, {})
-        make_gradable(executed)
+            notebook, _ = step(config=self._book.config)(notebook, {})
+        make_gradable(notebook)
         self._book.start_submission(submission.student, submission.name, submission.timestamp())
-        self._book.save(executed, submission.name, submission.student)
-        self._write(submission, executed)
-        self.results[submission] = list(self._cell_results(submission, executed))
+        self._book.save(notebook, submission.name, submission.student)
+        self._write(submission, notebook)
+        self.results[submission] = list(self._cell_results(submission, notebook))
 
     def _write(self, submission: Submission, executed: NotebookNode) -> None:
         folder = self._graded_folder(submission)

@@ -28,7 +28,7 @@ DEAF = (
 KILLS_ITSELF = "def half(x):\n    import os\n    os._exit(3)\n"
 KILLS_GRADER = "def half(x):\n    import os, signal\n    os.kill(os.getppid(), signal.SIGKILL)\n"
 FLOOD = "def double(x):\n    while True:\n        print('x' * 10_000)\n"
-CELL_SECONDS = 2
+CELL_SECONDS = 3
 
 
 def run(*words: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
