@@ -32,6 +32,9 @@ UNCLEAN = 0.5
 # A loop over samples adds at least one line of Python per sample; half of that is the threshold.
 STEPS_PER_SAMPLE = 0.5
 
+# Where the names of a notebook hold the exercises that are not right yet.
+NOT_RIGHT = "_not_right_yet"
+
 
 @dataclass
 class Case:
@@ -174,6 +177,9 @@ class Check:
         # A warning about the student's numbers would go to stderr, and nbgrader gives 0 for that.
         with np.errstate(all="ignore"):
             points, lines = self._verdict()
+        # A new set each time: the names of a notebook may be copied.
+        others = self._not_right() - {self.name}
+        self._namespace[NOT_RIGHT] = others | ({self.name} if points < self.maximum else set())
         print("\n".join(lines))
         return points
 
@@ -218,6 +224,10 @@ class Check:
     @property
     def _many(self) -> bool:
         return len(self._names) > 1
+
+    def _not_right(self) -> set[str]:
+        """The exercises of this notebook whose last check lost points."""
+        return set(self._namespace.get(NOT_RIGHT, ())) - {self.name}
 
     def _subject(self) -> Any:
         return self._namespace.get(self.name)
@@ -354,6 +364,12 @@ class Check:
         if self.diagnosis:
             sentence = " ".join(self.diagnosis.sentence.split())
             lines.append(f"Diagnosis: {sentence} [{self.diagnosis.id}]")
+        called = sorted(self._not_right() & _names_in(self._subject()))
+        if called and not self.diagnosis:
+            verb = "is" if len(called) == 1 else "are"
+            lines.append(
+                f"  It uses {', '.join(called)}, which {verb} not right yet: look there first."
+            )
         if followed:
             lines.append(
                 f"Follow-through: {', '.join(followed)} is right given your own earlier values."
@@ -439,6 +455,18 @@ def _as_numbers(value: Any) -> Any:
         return np.atleast_1d(np.asarray(value, dtype=np.float64))
     except (TypeError, ValueError):
         return value
+
+
+def _names_in(function: Any) -> set[str]:
+    """The global names that a function uses, also in functions inside it."""
+    code = getattr(function, "__code__", None)
+    found: set[str] = set()
+    waiting = [code] if code is not None else []
+    while waiting:
+        code = waiting.pop()
+        found |= set(code.co_names)
+        waiting += [const for const in code.co_consts if hasattr(const, "co_names")]
+    return found
 
 
 def _is_telling(cases: Sequence[Case], quantity: str | None) -> bool:

@@ -433,3 +433,23 @@ def test_a_term_is_not_looked_for_in_a_function_of_one_array(capsys):
     check.grade()
     assert check.diagnosis is None
     capsys.readouterr()
+
+
+def test_a_wrong_function_that_is_called_is_named_first(capsys):
+    def grade(name, reference):
+        check = Check(name, reference, returns={"a": 1})
+        check.case("one", z=np.array([1.0, -2.0, 3.0]))
+        check.grade()
+        return capsys.readouterr().out
+
+    def outer(z):
+        return [inner(v) for v in (z,)][0]  # noqa: F821
+
+    hint = "It uses inner, which is not right yet: look there first."
+    globals()["outer"], globals()["inner"] = outer, lambda z: z**3
+    grade("inner", torch.relu)
+    assert hint in grade("outer", torch.relu)
+    globals()["inner"] = lambda z: np.maximum(z, 0)
+    grade("inner", torch.relu)
+    globals()["outer"] = lambda z: 0 * inner(z) + 7.5  # noqa: F821
+    assert "look there first" not in grade("outer", torch.relu)
