@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 01 · The forward pass
 #
-# **48 points · about 90 minutes**
+# **49 points · about 90 minutes**
 #
 # A neural network is a function. Numbers go in, a prediction comes out. Computing the prediction is
 # called the *forward pass*. In this notebook you write it in NumPy: one layer, a batch, the
@@ -242,24 +242,24 @@ def pytorch(X, W, b):
     return F.linear(X, W, b)
 
 
-def layer(B, n_in, n_out):
+def layer_case(B, n_in, n_out):
     X, W, b = rng.normal(size=(B, n_in)), rng.normal(size=(n_out, n_in)), rng.normal(size=n_out)
     return {"X": X, "W": W, "b": b}
 
 
 check = Check("affine_batch", pytorch, returns={"Z": 2}, aspects={"no loop over samples": 1})
-check.case("5 samples, 3 inputs, 2 outputs", **layer(5, 3, 2))
-check.case("4 samples, 4 inputs, 4 outputs", **layer(4, 4, 4))
+check.case("5 samples, 3 inputs, 2 outputs", **layer_case(5, 3, 2))
+check.case("4 samples, 4 inputs, 4 outputs", **layer_case(4, 4, 4))
 check.no_python_loop(
     "8 samples and 200 samples",
     aspect="no loop over samples",
-    few=layer(8, 3, 2),
-    many=layer(200, 3, 2),
+    few=layer_case(8, 3, 2),
+    many=layer_case(200, 3, 2),
 )
 ### BEGIN HIDDEN TESTS
-check.hidden.case("one sample", **layer(1, 3, 5))
-check.hidden.case("as many samples as outputs", **layer(3, 2, 3))
-check.hidden.case("one input, one output", **layer(6, 1, 1))
+check.hidden.case("one sample", **layer_case(1, 3, 5))
+check.hidden.case("as many samples as outputs", **layer_case(3, 2, 3))
+check.hidden.case("one input, one output", **layer_case(6, 1, 1))
 ### END HIDDEN TESTS
 check.grade()
 
@@ -269,12 +269,12 @@ check.grade()
 
 # %%
 rng = np.random.default_rng(13)
-W, b = rng.normal(size=(64, 64)), rng.normal(size=64)
-if written(affine, W[0], W, b, shape=(64,)) and written(affine_batch, W, W, b, shape=(64, 64)):
-    sizes = [1, 4, 16, 64, 256, 1024]
+W, b = rng.normal(size=(4, 8)), rng.normal(size=4)  # small, so that one processor core does it
+if written(affine, W[0], W, b, shape=(4,)) and written(affine_batch, W, W, b, shape=(4, 4)):
+    sizes = [1, 4, 16, 64, 256, 1024, 4096]
     loop, product = [], []
     for B in sizes:
-        X = rng.normal(size=(B, 64))
+        X = rng.normal(size=(B, 8))
         slow, fast = [], []
         for _ in range(5):
             start = time.perf_counter()
@@ -549,6 +549,12 @@ check.hidden.case(
     warning_free=True,
     z=np.array([[1000.0, 1001.0, 999.0], [-1000.0, -1001.0, -1002.0], [-1000.0, 0.0, 1000.0]]),
 )
+check.hidden.case(
+    "very negative logits only",
+    aspect="stays finite",
+    warning_free=True,
+    z=np.array([-1000.0, -1001.0, -1002.0]),
+)
 ### END HIDDEN TESTS
 check.grade()
 
@@ -682,6 +688,8 @@ check.hidden.follow_through(
     a1=lambda z1: np.maximum(z1, 0.0),
     z2=lambda a1: W2.numpy() @ a1 + b2.numpy(),
     y_hat=lambda z2: 1 / (1 + np.exp(-z2)),
+    dead_neurons=lambda a1: np.flatnonzero(a1 == 0.0),
+    predicted_class=lambda y_hat: y_hat >= 0.5,
 )
 ### END HIDDEN TESTS
 check.grade()
@@ -700,8 +708,8 @@ check.grade()
 # Here $\varphi_l$ is ReLU for the hidden layers and the sigmoid for the last one, because this
 # network answers yes or no.
 #
-# While it computes, the forward pass builds a *graph*: each value knows the operation and the values
-# that it came from. Backward, in notebook 02, the slope of ReLU at layer $l$ needs $z_l$, and the
+# While it computes, the forward pass builds a *graph*. A node stores the operation that made it, the
+# nodes that went in, its value, and a recipe for its local gradient. Backward, in notebook 02, the slope of ReLU at layer $l$ needs $z_l$, and the
 # gradient of $W_l$ needs $a_{l-1}$. So training keeps all of them. The dictionary that holds them is
 # called the *cache*. A network that only predicts forgets each value once the next one is there.
 
@@ -782,7 +790,7 @@ def pytorch(x, weights, biases):
     return a, cache
 
 
-def network(B, *sizes):
+def network_case(B, *sizes):
     pairs = list(zip(sizes, sizes[1:], strict=False))
     return {
         "x": rng.normal(size=(B, sizes[0])),
@@ -794,12 +802,12 @@ def network(B, *sizes):
 check = Check(
     "forward_pass_manual", pytorch, returns={"output": 2, "cache": 3}, order=["cache", "output"]
 )
-check.case("2 → 3 → 1, 5 samples", **network(5, 2, 3, 1))
-check.case("4 → 4 → 4, 4 samples", **network(4, 4, 4, 4))
+check.case("2 → 3 → 1, 5 samples", **network_case(5, 2, 3, 1))
+check.case("4 → 4 → 4, 4 samples", **network_case(4, 4, 4, 4))
 ### BEGIN HIDDEN TESTS
-check.hidden.case("one layer", **network(6, 3, 2))
-check.hidden.case("three layers", **network(3, 5, 4, 6, 2))
-check.hidden.case("four layers, one sample", **network(1, 3, 7, 2, 5, 4))
+check.hidden.case("one layer", **network_case(6, 3, 2))
+check.hidden.case("three layers", **network_case(3, 5, 4, 6, 2))
+check.hidden.case("four layers, one sample", **network_case(1, 3, 7, 2, 5, 4))
 ### END HIDDEN TESTS
 check.grade()
 
@@ -1066,13 +1074,13 @@ def pytorch(z, y):
     return criterion(z, y)
 
 
-def answers(*shape):
+def answers_case(*shape):
     return {"z": 2 * rng.normal(size=shape), "y": rng.integers(0, 2, size=shape).astype(float)}
 
 
 check = Check("bce_with_logits", pytorch, returns={"loss": 2}, aspects={"stays finite": 1})
 check.case("four answers", z=np.array([2.0, -1.0, 0.5, -0.3]), y=np.array([1.0, 0.0, 0.0, 1.0]))
-check.case("shape (4, 3)", **answers(4, 3))
+check.case("shape (4, 3)", **answers_case(4, 3))
 check.case(
     "logits as large as ±1000",
     aspect="stays finite",
@@ -1081,8 +1089,8 @@ check.case(
     y=np.array([1.0, 0.0, 0.0, 1.0]),
 )
 ### BEGIN HIDDEN TESTS
-check.hidden.case("a column", **answers(6, 1))
-check.hidden.case("three axes", **answers(2, 3, 5))
+check.hidden.case("a column", **answers_case(6, 1))
+check.hidden.case("three axes", **answers_case(2, 3, 5))
 check.hidden.case("one yes", z=np.array([[0.8]]), y=np.array([[1.0]]))
 check.hidden.case("one no", z=np.array([[0.8]]), y=np.array([[0.0]]))
 check.hidden.case(
@@ -1115,10 +1123,10 @@ check.grade()
 # | `cache` | dict of tensors | keys `"a0"`, `"z1"`, `"a1"`, … `"zL"`, `"aL"` |
 #
 # Hidden layers use ReLU. The output layer has **no** activation: its $a_L$ equals $z_L$, because
-# the losses of section 5 want logits. Points: 1 for registered parameters, 1 for the output, 1 for
-# the cache, 1 for gradients that reach every parameter.
+# the losses of section 5 want logits. Points: 1 for registered parameters, 1 for the output alone,
+# 1 for the output beside the cache, 1 for the cache, 1 for gradients that reach every parameter.
 #
-# **4 points · 10 minutes · difficulty 2 of 3**
+# **5 points · 10 minutes · difficulty 2 of 3**
 #
 # <details><summary>I'm not sure why the check counts 0 parameters.</summary>
 #
@@ -1166,26 +1174,28 @@ class TrackedMLP(nn.Module):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade_id": "TrackedMLP-check", "grade": true, "points": 4}
+# %% nbgrader={"grade_id": "TrackedMLP-check", "grade": true, "points": 5}
 rng = np.random.default_rng(61)
 
 
-def pytorch(layer_sizes, x, weights, biases):
+def pytorch(layer_sizes, x, weights, biases, dy):
     a, cache = x, {"a0": x}
     for i, (W, b) in enumerate(zip(weights, biases, strict=True), start=1):
         z = cache[f"z{i}"] = F.linear(a, W, b)
         a = cache[f"a{i}"] = z if i == len(weights) else torch.relu(z)
-    gradients = torch.autograd.grad((a**2).sum() + a.sum(), [*weights, *biases])
-    return sum(v.numel() for v in [*weights, *biases]), a, cache, list(gradients)
+    gradients = torch.autograd.grad((dy * a).sum(), [*weights, *biases])
+    return sum(v.numel() for v in [*weights, *biases]), a, a, cache, list(gradients)
 
 
-def numbers(value):
+def as_arrays(value):
     if isinstance(value, dict):
-        return {key: numbers(item) for key, item in value.items()}
+        return {key: as_arrays(item) for key, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return tuple(as_arrays(item) for item in value)
     return value.detach().numpy().copy() if isinstance(value, torch.Tensor) else value
 
 
-def probe(TrackedMLP, layer_sizes, x, weights, biases):
+def probe(TrackedMLP, layer_sizes, x, weights, biases, dy):
     """Give the model our weights, run it in both ways, and return arrays."""
     model = TrackedMLP(layer_sizes).double()
     count = sum(parameter.numel() for parameter in model.parameters())
@@ -1194,42 +1204,48 @@ def probe(TrackedMLP, layer_sizes, x, weights, biases):
         fits = [p for p in model.parameters() if p.shape == value.shape]
         mine += [p for p in fits if not any(p is other for other in mine)][:1]
     if len(mine) < len(weights) + len(biases):
-        return count, None, None, None
+        return count, None, None, None, None
     with torch.no_grad():
         for parameter, value in zip(mine, [*weights, *biases], strict=True):
             parameter.copy_(torch.tensor(value))
     x = torch.tensor(x)
-    plain = model(x)
-    if not isinstance(plain, torch.Tensor):
-        return count, plain, None, None
-    output, cache = model(x, return_intermediates=True)
-    if output.requires_grad and plain.requires_grad:
-        ((output**2).sum() + plain.sum()).backward()
+    plain, pair = model(x), model(x, return_intermediates=True)
+    output, cache = pair if isinstance(pair, (tuple, list)) and len(pair) == 2 else (pair, {})
+    for y in (plain, output):  # each gives half of the gradient
+        if isinstance(y, torch.Tensor) and y.shape == dy.shape and y.requires_grad:
+            (torch.tensor(dy) * y / 2).sum().backward()
     gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in mine]
-    return count, numbers(plain), numbers(cache), [numbers(g) for g in gradients]
+    return count, *map(as_arrays, [plain, output, cache]), [as_arrays(g) for g in gradients]
 
 
-def model_inputs(B, *sizes):
+def module_case(B, *sizes):
     pairs = list(zip(sizes, sizes[1:], strict=False))
     return {
         "layer_sizes": list(sizes),
         "x": rng.normal(size=(B, sizes[0])),
         "weights": [rng.normal(size=(n_out, n_in)) for n_in, n_out in pairs],
         "biases": [rng.normal(size=n_out) for _, n_out in pairs],
+        "dy": rng.normal(size=(B, sizes[-1])),
     }
 
 
 check = Check(
     "TrackedMLP",
     pytorch,
-    returns={"parameter count": 1, "output": 1, "cache": 1, "gradients": 1},
+    returns={
+        "parameter count": 1,
+        "output": 1,
+        "output with intermediates": 1,
+        "cache": 1,
+        "gradients": 1,
+    },
     probe=probe,
 )
-check.case("3 → 5 → 2, 4 samples", **model_inputs(4, 3, 5, 2))
-check.case("one layer", **model_inputs(3, 4, 2))
+check.case("3 → 5 → 2, 4 samples", **module_case(4, 3, 5, 2))
+check.case("one layer", **module_case(3, 4, 2))
 ### BEGIN HIDDEN TESTS
-check.hidden.case("three layers", **model_inputs(6, 7, 5, 3, 2))
-check.hidden.case("four layers, one sample", **model_inputs(1, 2, 9, 6, 4, 3))
+check.hidden.case("three layers", **module_case(6, 7, 5, 3, 2))
+check.hidden.case("four layers, one sample", **module_case(1, 2, 9, 6, 4, 3))
 ### END HIDDEN TESTS
 check.grade()
 
@@ -1308,7 +1324,8 @@ def state_of(model, gradient_mode):
     asks = all(parameter.requires_grad for parameter in model.parameters())
     values = [parameter.detach().numpy().copy() for parameter in model.parameters()]
     grads = [None if p.grad is None else p.grad.numpy().copy() for p in model.parameters()]
-    return dict(zip(names, [model.training, gradient_mode, asks, values, grads], strict=True))
+    modes = [module.training for module in model.modules()]
+    return dict(zip(names, [modes, gradient_mode, asks, values, grads], strict=True))
 
 
 def pytorch(x, training, gradient_mode):
@@ -1351,7 +1368,12 @@ check.grade()
 # **Time.** A layer computes B · n_out dot products of length n_in. A dot product of length n takes n
 # multiplications and about n additions. One multiply-add counts as **2 FLOPs** (floating-point
 # operations). The bias and the activation cost one or two operations for each output and not for
-# each weight; the custom is to leave them out.
+# each weight; the custom is to leave them out. PyTorch can count while a layer runs:
+
+# %% nbgrader={"grade_id": "flop-counter", "locked": true}
+with FlopCounterMode(display=False) as counter:
+    nn.Linear(3, 2)(torch.zeros(5, 3))
+print("5 samples through a layer 3 → 2:", counter.get_total_flops(), "FLOPs")
 
 # %% [markdown]
 # ### Exercise: `forward_flops(layer_sizes, batch_size)`
@@ -1592,7 +1614,7 @@ def pytorch(X, weights, biases):
     return statistics
 
 
-def sampled(B, *sizes):
+def statistics_case(B, *sizes):
     pairs = list(zip(sizes, sizes[1:], strict=False))
     return {
         "X": rng.normal(size=(B, sizes[0])),
@@ -1602,11 +1624,11 @@ def sampled(B, *sizes):
 
 
 check = Check("activation_statistics", pytorch, returns={"statistics": 3})
-check.case("2 → 3 → 1, 5 samples", **sampled(5, 2, 3, 1))
-check.case("4 → 4 → 4, 4 samples", **sampled(4, 4, 4, 4))
+check.case("2 → 3 → 1, 5 samples", **statistics_case(5, 2, 3, 1))
+check.case("4 → 4 → 4, 4 samples", **statistics_case(4, 4, 4, 4))
 ### BEGIN HIDDEN TESTS
-check.hidden.case("one layer", **sampled(6, 3, 2))
-check.hidden.case("four layers", **sampled(3, 5, 4, 6, 2, 3))
+check.hidden.case("one layer", **statistics_case(6, 3, 2))
+check.hidden.case("four layers", **statistics_case(3, 5, 4, 6, 2, 3))
 ### END HIDDEN TESTS
 check.grade()
 
@@ -1623,7 +1645,7 @@ check.grade()
 # functions. Look at the scale under each panel, not only at its shape.
 
 
-# %%
+# %% nbgrader={"grade_id": "experiment", "locked": true}
 def experiment(c, seed=82):
     rng = np.random.default_rng(seed)
     sizes = [100] * 9 + [1]
@@ -1702,7 +1724,7 @@ large_output = "saturate"
 
 
 # %% nbgrader={"grade_id": "small_hidden-check", "grade": true, "points": 4}
-def measured(c):
+def words_for(c):
     X, weights, _ = experiment(c)
     a, stds = torch.tensor(X), []
     for W in weights[:-1]:
@@ -1716,7 +1738,7 @@ def measured(c):
 
 
 def pytorch():
-    small, he, large = measured(0.2), measured(1.0), measured(3.0)
+    small, he, large = words_for(0.2), words_for(1.0), words_for(3.0)
     return small[0], he[0], large[0], large[1]
 
 

@@ -239,6 +239,8 @@ class Check:
             return Call(error=NotImplementedError())
         made = call(subject, inputs, self._names, probe=self.probe, may_share=self._may_share)
         if many is not None and made.error is None:
+            # The first call with a new shape may fill caches of a library, which is no loop.
+            python_steps(subject, many)
             added = python_steps(subject, many) - python_steps(subject, inputs)
             samples = _first_length(many) - _first_length(inputs)
             made.loops = added >= STEPS_PER_SAMPLE * samples

@@ -905,7 +905,8 @@ class TrackedMLP(nn.Module):
 @mistake(
     "TrackedMLP",
     "activations-cached-as-z",
-    "Under the keys of the pre-activations the cache holds what comes after ReLU.",
+    "Under the keys of the pre-activations the cache holds what comes after ReLU: it is stored too "
+    "late, or a ReLU that works in place overwrites it.",
 )
 class TrackedMLP(nn.Module):
     def __init__(self, layer_sizes):
@@ -934,6 +935,26 @@ class TrackedMLP(nn.Module):
     def forward(self, x, return_intermediates=False):
         a, cache = _run(self.layers, x, torch.relu, torch.clone)
         return (a, cache) if return_intermediates else a
+
+
+@mistake(
+    "TrackedMLP",
+    "cache-always-returned",
+    "The cache comes back even when nobody asked for it. Look at return_intermediates.",
+)
+class TrackedMLP(nn.Module):
+    def __init__(self, layer_sizes):
+        super().__init__()
+        pairs = zip(layer_sizes, layer_sizes[1:], strict=False)
+        self.layers = nn.ModuleList([nn.Linear(n_in, n_out) for n_in, n_out in pairs])
+
+    def forward(self, x, return_intermediates=False):
+        a, cache = x, {"a0": x}
+        for i, layer in enumerate(self.layers, start=1):
+            z = layer(a)
+            a = z if i == len(self.layers) else torch.relu(z)
+            cache |= {f"z{i}": z, f"a{i}": a}
+        return a, cache
 
 
 # ------------------------------------------------------------------------------------ predict
@@ -1015,6 +1036,21 @@ def predict(model, x):
     torch.set_grad_enabled(False)
     output = model(x)
     torch.set_grad_enabled(True)
+    return output
+
+
+@mistake(
+    "predict",
+    "mode-of-the-layers-changed",
+    "The model says that it is in its old mode, but its layers are in evaluation mode. Each module "
+    "has a mode of its own.",
+)
+def predict(model, x):
+    before = model.training
+    model.eval()
+    with torch.no_grad():
+        output = model(x)
+    model.training = before
     return output
 
 

@@ -453,3 +453,16 @@ def test_a_wrong_function_that_is_called_is_named_first(capsys):
     grade("inner", torch.relu)
     globals()["outer"] = lambda z: 0 * inner(z) + 7.5  # noqa: F821
     assert "look there first" not in grade("outer", torch.relu)
+
+
+def test_a_right_number_is_no_proof_of_a_mistake(bank, capsys):
+    @bank("layer", "one-more", "One is added.")
+    def layer(z):
+        return float(z.sum()), z + 1
+
+    globals()["layer"] = lambda z: (np.sum(z), z * z)
+    check = Check("layer", lambda z: (z.sum(), 2 * z), returns={"sum": 1, "a": 1})
+    check.case("one", z=np.array([1.0, -2.0, 3.5]))
+    check.grade()
+    assert check.diagnosis is None
+    capsys.readouterr()
