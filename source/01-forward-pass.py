@@ -42,7 +42,7 @@ pictures.use_print_style()
 # %% nbgrader={"grade_id": "picture-of-the-network", "locked": true}
 columns = [
     [(0, 1.5, "$x_0$"), (0, 0.5, "$x_1$")],
-    [(2.5, 2.2, "$a_0$"), (2.5, 1.0, "$a_1$"), (2.5, -0.2, "$a_2$")],
+    [(2.5, 2.2, "0"), (2.5, 1.0, "1"), (2.5, -0.2, "2")],
     [(5, 1.0, r"$\hat y$")],
 ]
 weights_shown = [
@@ -627,7 +627,8 @@ if (
 # | `predicted_class` | 0 or 1 | the answer of the network |
 #
 # Type numbers, such as `z1 = [0.12, 0.3, -0.5]`. Three correct decimals are enough for `y_hat`. One
-# point each. A value that is right for your own earlier value keeps its point.
+# point each. When you are graded, `a1`, `z2` and `y_hat` keep their point where they are right for
+# your own earlier value.
 #
 # **6 points · 9 minutes · difficulty 2 of 3**
 #
