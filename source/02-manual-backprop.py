@@ -736,7 +736,7 @@ for title, n_out, n_in, function, slope in [
     )
 ### BEGIN HIDDEN TESTS
 check.hidden.follow_through(dW=lambda db, x: np.outer(db, x), dx=lambda db, W: db @ W)
-step = Twin(lambda z: np.where(z > 0, 1.0, 0.0), name="slope of ReLU")
+relu_slope = Twin(lambda z: np.where(z > 0, 1.0, 0.0), name="slope of ReLU")
 leak = Twin(lambda z: np.where(z > 0, 1.0, 0.1), name="slope of the leaky ReLU")
 ones = Twin(lambda z: np.ones_like(z), name="slope of the identity")
 bump = Twin(lambda z: sigmoid(z) * (1 - sigmoid(z)), name="slope of the sigmoid")
@@ -745,7 +745,7 @@ leaky = Twin(
     lambda z: np.where(z > 0, z, 0.1 * z), lambda z: torch.where(z > 0, z, 0.1 * z), name="leaky"
 )
 for title, n_out, n_in, function, slope in [
-    ("more outputs than inputs, ReLU", 7, 3, Twin(relu, torch.relu), step),
+    ("more outputs than inputs, ReLU", 7, 3, Twin(relu, torch.relu), relu_slope),
     ("as many inputs as outputs, tanh", 3, 3, Twin(np.tanh, torch.tanh), hill),
     ("one output, sigmoid", 1, 4, Twin(sigmoid, torch.sigmoid), bump),
     ("one input, a leaky ReLU", 5, 1, leaky, leak),
@@ -877,7 +877,7 @@ for title, B, n_out, n_in, function, slope in [
         activation_grad_fn=slope,
     )
 ### BEGIN HIDDEN TESTS
-step = Twin(lambda z: np.where(z > 0, 1.0, 0.0), name="slope of ReLU")
+relu_slope = Twin(lambda z: np.where(z > 0, 1.0, 0.0), name="slope of ReLU")
 leak = Twin(lambda z: np.where(z > 0, 1.0, 0.1), name="slope of the leaky ReLU")
 bump = Twin(lambda z: sigmoid(z) * (1 - sigmoid(z)), name="slope of the sigmoid")
 ones = Twin(lambda z: np.ones_like(z), name="slope of the identity")
@@ -885,7 +885,7 @@ leaky = Twin(
     lambda z: np.where(z > 0, z, 0.1 * z), lambda z: torch.where(z > 0, z, 0.1 * z), name="leaky"
 )
 for title, B, n_out, n_in, function, slope in [
-    ("6 samples, more outputs than inputs, ReLU", 6, 5, 2, Twin(relu, torch.relu), step),
+    ("6 samples, more outputs than inputs, ReLU", 6, 5, 2, Twin(relu, torch.relu), relu_slope),
     ("a batch of one sample, sigmoid", 1, 3, 4, Twin(sigmoid, torch.sigmoid), bump),
     ("7 samples, one output, a leaky ReLU", 7, 1, 3, leaky, leak),
     ("2 samples, one input, no activation", 2, 3, 1, Twin(lambda z: z, lambda z: 1 * z), ones),
@@ -1512,7 +1512,7 @@ def pytorch(X, y, W1, b1, W2, b2):
     return [parameter.grad for parameter in model.parameters()]
 
 
-def network(B, n_in, n_hidden):
+def network_case(B, n_in, n_hidden):
     return {
         "X": rng.normal(size=(B, n_in)),
         "y": rng.permutation(np.arange(B) % 2.0)[:, None],
@@ -1529,13 +1529,13 @@ check = Check(
     returns={"dW1": 2, "db1": 2, "dW2": 2, "db2": 2},
     order=["dW2", "db2", "dW1", "db1"],
 )
-check.case("the 3 → 4 → 1 network, 6 samples", **network(6, 3, 4))
-check.case("4 samples, 4 inputs, 4 hidden neurons", **network(4, 4, 4))
+check.case("the 3 → 4 → 1 network, 6 samples", **network_case(6, 3, 4))
+check.case("4 samples, 4 inputs, 4 hidden neurons", **network_case(4, 4, 4))
 ### BEGIN HIDDEN TESTS
-check.hidden.case("2 → 7 → 1, 5 samples", **network(5, 2, 7))
-check.hidden.case("one sample", **network(1, 3, 4))
-check.hidden.case("one hidden neuron", **(network(8, 2, 1) | {"W1": np.array([[0.9, -0.4]])}))
-corner = network(3, 2, 5)
+check.hidden.case("2 → 7 → 1, 5 samples", **network_case(5, 2, 7))
+check.hidden.case("one sample", **network_case(1, 3, 4))
+check.hidden.case("one hidden neuron", **(network_case(8, 2, 1) | {"W1": np.array([[0.9, -0.4]])}))
+corner = network_case(3, 2, 5)
 corner["X"][0] = 0.0
 corner["b1"][:2] = 0.0
 corner["W2"][0, :2] = 1.3, -0.8
@@ -1613,21 +1613,28 @@ def pytorch(params, grads, learning_rate):
     return params
 
 
-def arrays(*shapes):
+def arrays_case(*shapes):
     return [rng.normal(size=shape) for shape in shapes]
 
 
 check = Check("sgd_step", pytorch, returns={"new_params": 2})
 shapes = [(4, 3), (4,), (1, 4), (1,)]
 check.case(
-    "the 3 → 4 → 1 network", params=arrays(*shapes), grads=arrays(*shapes), learning_rate=0.1
+    "the 3 → 4 → 1 network",
+    params=arrays_case(*shapes),
+    grads=arrays_case(*shapes),
+    learning_rate=0.1,
 )
-check.case("one vector", params=arrays(5), grads=arrays(5), learning_rate=0.75)
+check.case("one vector", params=arrays_case(5), grads=arrays_case(5), learning_rate=0.75)
 ### BEGIN HIDDEN TESTS
 shapes = [(3, 3), (3, 3), (2, 3, 4)]
-check.hidden.case("equal shapes", params=arrays(*shapes), grads=arrays(*shapes), learning_rate=2.0)
+check.hidden.case(
+    "equal shapes", params=arrays_case(*shapes), grads=arrays_case(*shapes), learning_rate=2.0
+)
 shapes = [(2,), (5, 2), (1,), (2, 2), (3, 1, 2)]
-check.hidden.case("five arrays", params=arrays(*shapes), grads=arrays(*shapes), learning_rate=0.003)
+check.hidden.case(
+    "five arrays", params=arrays_case(*shapes), grads=arrays_case(*shapes), learning_rate=0.003
+)
 ### END HIDDEN TESTS
 check.grade()
 
@@ -1720,22 +1727,22 @@ def pytorch(grad_buffers, grads):
     return [param.grad for param in params]
 
 
-def arrays(*shapes):
+def arrays_case(*shapes):
     return [rng.normal(size=shape) for shape in shapes]
 
 
 check = Check("accumulate", pytorch, returns={"new_buffers": 2})
 shapes = [(4, 3), (4,), (1, 4), (1,)]
-check.case("the 3 → 4 → 1 network", grad_buffers=arrays(*shapes), grads=arrays(*shapes))
-check.case("one vector", grad_buffers=arrays(5), grads=arrays(5))
+check.case("the 3 → 4 → 1 network", grad_buffers=arrays_case(*shapes), grads=arrays_case(*shapes))
+check.case("one vector", grad_buffers=arrays_case(5), grads=arrays_case(5))
 ### BEGIN HIDDEN TESTS
 shapes = [(3, 3), (3, 3), (2, 3, 4)]
-check.hidden.case("equal shapes", grad_buffers=arrays(*shapes), grads=arrays(*shapes))
+check.hidden.case("equal shapes", grad_buffers=arrays_case(*shapes), grads=arrays_case(*shapes))
 shapes = [(2,), (5, 2), (1,)]
 check.hidden.case(
     "the first backward pass, buffers of zeros",
     grad_buffers=[np.zeros(shape) for shape in shapes],
-    grads=arrays(*shapes),
+    grads=arrays_case(*shapes),
 )
 ### END HIDDEN TESTS
 check.grade()
