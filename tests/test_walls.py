@@ -108,3 +108,12 @@ def test_a_breach_is_seen(place: str, line: str) -> None:
 )
 def test_what_is_allowed_passes(place: str, line: str) -> None:
     assert breaches(place, line) == []
+
+
+def test_a_notebook_is_given_only_what_earlier_ones_built():
+    numbers = {p.stem[3:].replace("-", "_"): p.stem[:2] for p in (ROOT / "source").glob("*.py")}
+    for path in sorted((ROOT / "source").glob("*.py")):
+        for name in imports(path.read_text(encoding="utf-8")):
+            if name.startswith("autograder.provided."):
+                built = numbers[name.removeprefix("autograder.provided.")]
+                assert built < path.stem[:2], f"{path.name} imports what it asks for: {name}"

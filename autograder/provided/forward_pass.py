@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -21,3 +23,21 @@ def sigmoid(z: npt.ArrayLike) -> Array:
     """
     result: Array = np.exp(-np.logaddexp(0.0, -np.asarray(z, dtype=np.float64)))
     return result
+
+
+def forward_pass_manual(
+    x: Array, weights: Sequence[Array], biases: Sequence[Array]
+) -> tuple[Array, dict[str, Array]]:
+    """A network of L layers with ReLU between them and a sigmoid at the end.
+
+    ``x`` has shape (B, n_0), ``weights[l]`` shape (n_(l+1), n_l), ``biases[l]`` shape (n_(l+1),).
+    Returns the output, shape (B, n_L), and the cache: a0 = x, then z1, a1, z2, a2, …
+    """
+    a = x
+    cache = {"a0": x}
+    layers = len(weights)
+    for layer, (W, b) in enumerate(zip(weights, biases, strict=True), start=1):
+        z = a @ W.T + b
+        a = sigmoid(z) if layer == layers else relu(z)
+        cache |= {f"z{layer}": z, f"a{layer}": a}
+    return a, cache
