@@ -98,3 +98,108 @@ def arrow(ax: Any, start: Point, end: Point, text: str, color: str, dashed: bool
         color=color,
         fontsize=9,
     )
+
+
+# Where the variables of a network with one hidden layer stand, and the operation that makes each.
+PLACES = {
+    "x": (0, 0),
+    "W1": (1.2, 1.1),
+    "b": (1.2, -1.1),
+    "z": (2.4, 0),
+    "h": (4.4, 0),
+    "W2": (5.6, 1.1),
+    "o": (6.8, 0),
+    "y": (8, -1.1),
+    "L": (9.2, 0),
+    "s": (9.2, 2.1),
+    "J": (11.4, 1.1),
+}
+OPERATIONS = {
+    "z": (r"$\times$", (1.2, 0)),
+    "h": (r"$\varphi$", (3.4, 0)),
+    "o": (r"$\times$", (5.6, 0)),
+    "L": ("loss", (8, 0)),
+    "s": (r"$\frac{\lambda}{2}\Vert\cdot\Vert^2$", (7.9, 2.1)),
+    "J": ("+", (10.4, 1.1)),
+}
+WITH_BIAS = r"$\times,+$"
+
+
+def draw_graph(edges: Any, title: str) -> None:
+    """Draw (from, to) pairs as a computational graph: variables square, operations round.
+
+    The pairs are a student's answer and may be anything. What cannot be drawn is left out and said
+    in one sentence. A pair that leads to a value which no operation makes is a dotted arrow.
+    """
+    if edges is None:
+        print("Type your pairs in first; this cell then draws them.")
+        return
+    if not isinstance(edges, (set, frozenset, list, tuple)):
+        print(f"This is not a set of pairs but {type(edges).__name__}, so nothing is drawn.")
+        return
+    pairs, left_out = _pairs_to_draw(edges)
+    if left_out:
+        print(f"Not drawn, because it is not a pair of two different known names: {left_out}.")
+    fig, ax = plt.subplots(figsize=(8, 3.4))
+    with_bias = any("b" in pair for pair in pairs)
+    for name, place in PLACES.items():
+        if name != "b" or with_bias:
+            style = {"boxstyle": "square,pad=0.45", "facecolor": "white", "edgecolor": BLUE}
+            ax.text(*place, _in_math(name), ha="center", va="center", bbox=style, zorder=3)
+    for target in dict.fromkeys(to for _, to in pairs):
+        sources = [start for start, to in pairs if to == target]
+        if target not in OPERATIONS:
+            for source in sources:
+                _link(ax, PLACES[source], PLACES[target], PURPLE, ":")
+            continue
+        text, center = OPERATIONS[target]
+        if target == "z" and "b" in sources:
+            text = WITH_BIAS
+        style = {"boxstyle": "circle,pad=0.3", "facecolor": "white", "edgecolor": VERMILION}
+        ax.text(*center, text, ha="center", va="center", bbox=style, zorder=3, fontsize=9)
+        for source in sources:
+            _link(ax, PLACES[source], center, BLACK, "-")
+        _link(ax, center, PLACES[target], BLACK, "-", straight=True)
+    ax.set(xlim=(-0.6, 12), ylim=(-1.7, 2.8), title=title)
+    ax.axis("off")
+    plt.show()
+
+
+def _pairs_to_draw(edges: Any) -> tuple[list[tuple[str, str]], str]:
+    """The pairs of two different known names, sorted, and the text of the first other entry."""
+    pairs: set[tuple[str, str]] = set()
+    odd: list[str] = []
+    for entry in edges:
+        names = list(entry) if isinstance(entry, (list, tuple)) else []
+        known = [name.strip() for name in names if isinstance(name, str)]
+        known = [name for name in known if name in PLACES]
+        if len(names) == len(known) == len(set(known)) == 2:
+            pairs.add((known[0], known[1]))
+        else:
+            odd.append(repr(entry)[:60])
+    return sorted(pairs), min(odd, default="")
+
+
+def _in_math(name: str) -> str:
+    return f"${name[0]}_{name[1:]}$" if len(name) > 1 else f"${name}$"
+
+
+def _link(
+    ax: Any, start: Point, end: Point, color: str, line: str, straight: bool = False
+) -> None:
+    """An arrow between two places of a graph, bent where a straight one would cross others."""
+    far = start[1] == end[1] and abs(end[0] - start[0]) > 1.3 and not straight
+    ax.annotate(
+        "",
+        xy=end,
+        xytext=start,
+        arrowprops={
+            "arrowstyle": "-|>",
+            "color": color,
+            "lw": 1.2,
+            "ls": line,
+            "shrinkA": 13,
+            "shrinkB": 13,
+            "connectionstyle": "arc3,rad=-0.35" if far else "arc3,rad=0",
+        },
+    )

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from autograder.checks.calling import Call, call, describe, python_steps
-from autograder.checks.compare import Difference, compare, kind
+from autograder.checks.compare import Difference, as_set, compare, kind
 from autograder.checks.diagnose import Diagnosis, Evidence, from_arithmetic, from_bank
 from autograder.checks.reference import Twin, run_reference
 from autograder.mistakes import Mistake, mistakes_of, note_of
@@ -451,12 +451,25 @@ _VISIBLE = "all visible checks passed"
 
 def _as_numbers(value: Any) -> Any:
     """A typed-in value as a float64 array of at least one axis, where it is made of numbers."""
-    if isinstance(value, (str, dict, set)):
+    if isinstance(value, (str, dict)):
         return value
+    if isinstance(value, (set, frozenset)) or _holds_pairs(value):
+        found = as_set(value)
+        return value if isinstance(found, str) else found
     try:
         return np.atleast_1d(np.asarray(value, dtype=np.float64))
     except (TypeError, ValueError):
         return value
+
+
+def _holds_pairs(value: Any) -> bool:
+    """A list of pairs of words, which may stand for a set of them."""
+    return (
+        isinstance(value, (list, tuple))
+        and len(value) > 0
+        and all(isinstance(entry, (list, tuple)) and entry for entry in value)
+        and all(isinstance(word, str) for entry in value for word in entry)
+    )
 
 
 def _names_in(function: Any) -> set[str]:

@@ -144,14 +144,62 @@ def _compare_sequence(
     return None
 
 
+def as_set(value: Any) -> frozenset[Any] | str:
+    """``value`` as a set whose pairs are tuples, or what is wrong with it.
+
+    A list or tuple may stand for a set, and a list for a pair. Words lose spaces around them.
+    """
+    if not isinstance(value, (set, frozenset, list, tuple)):
+        return f"is {kind(value)}, expected a set"
+    entries = set()
+    for entry in value:
+        hashable = _hashable(entry)
+        try:
+            entries.add(hashable)
+        except TypeError:
+            return f"has {kind(entry)} as an entry, which cannot stand in a set"
+    return frozenset(entries)
+
+
+def _hashable(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return tuple(_hashable(item) for item in value)
+    if isinstance(value, str):
+        return str(value).strip()
+    return value
+
+
 def _compare_set(path: str, expected: Any, got: Any) -> Difference | None:
-    if not isinstance(got, (set, frozenset, list, tuple)):
-        return Difference("type", path, f"{path} is {kind(got)}, expected a set.")
-    missing, extra = set(expected) - set(got), set(got) - set(expected)
+    wanted = as_set(expected)
+    found = as_set(got)
+    if isinstance(found, str) or isinstance(wanted, str):
+        return Difference("type", path, f"{path} {found}.")
+    if all(isinstance(entry, tuple) for entry in wanted):
+        odd = _odd_pair(wanted, found)
+        if odd:
+            return Difference("type", path, f"{path}: {odd}.", got=got, expected=expected)
+    missing, extra = wanted - found, found - wanted
     if not missing and not extra:
         return None
     counts = f"{len(missing)} missing, {len(extra)} too many"
-    return Difference("value", path, f"{path} differs: {counts}.", got=got, expected=expected)
+    # One that is too many helps to look again; one that is missing would be the answer.
+    example = (f"{show(min(extra, key=repr))} is one too many",) if extra else ()
+    return Difference("value", path, f"{path} differs: {counts}.", example, got, expected)
+
+
+def _odd_pair(wanted: frozenset[Any], found: frozenset[Any]) -> str | None:
+    """The first entry that is no tuple of the known names, in the order of their texts."""
+    sizes = {len(entry) for entry in wanted}
+    names = {name for entry in wanted for name in entry}
+    for entry in sorted(found, key=repr):
+        if not isinstance(entry, tuple):
+            return f"{show(entry)} is {kind(entry)}, expected a pair (from, to)"
+        if len(entry) not in sizes:
+            return f"{show(entry)} has {len(entry)} entries, expected a pair (from, to)"
+        for name in entry:
+            if name not in names:
+                return f"{show(name)} in {show(entry)} is none of the known names"
+    return None
 
 
 def _compare_word(path: str, expected: Any, got: Any, typed: bool) -> Difference | None:

@@ -36,6 +36,28 @@ def run_reference(reference: Callable[..., Any], inputs: Mapping[str, Any]) -> A
         return to_numpy(reference(*(_to_torch(value) for value in inputs.values())))
 
 
+def recorded_edges(**variables: Any) -> set[tuple[str, str]]:
+    """The (from, to) pairs of names in the graph that PyTorch recorded for ``variables``.
+
+    From each variable the walk goes back through the operations and ends at other variables.
+    Every variable needs a gradient.
+    """
+    import torch
+
+    node_of = {n: torch.autograd.graph.get_gradient_edge(v).node for n, v in variables.items()}
+    name_of = {node: name for name, node in node_of.items()}
+    edges: set[tuple[str, str]] = set()
+    for name, start in node_of.items():
+        waiting = [node for node, _ in start.next_functions]
+        while waiting:
+            node = waiting.pop()
+            if node in name_of:
+                edges.add((name_of[node], name))
+            elif node is not None:
+                waiting += [earlier for earlier, _ in node.next_functions]
+    return edges
+
+
 def to_numpy(value: Any) -> Any:
     """Tensors become arrays, inside lists, tuples and dicts too; everything else stays."""
     import torch
