@@ -184,9 +184,7 @@ def _in_math(name: str) -> str:
     return f"${name[0]}_{name[1:]}$" if len(name) > 1 else f"${name}$"
 
 
-def _link(
-    ax: Any, start: Point, end: Point, color: str, line: str, straight: bool = False
-) -> None:
+def _link(ax: Any, start: Point, end: Point, color: str, line: str, straight: bool = False) -> None:
     """An arrow between two places of a graph, bent where a straight one would cross others."""
     far = start[1] == end[1] and abs(end[0] - start[0]) > 1.3 and not straight
     ax.annotate(
