@@ -258,7 +258,7 @@ def grad_W1(dJ_dz, x, W1, lam):
     return dJ_dz.reshape(-1, 1) * x.reshape(1, -1) + grad_penalty(W1, lam)
 
 
-# %% grad_W1: as-for-W2
+# %% grad_W1: as-for-the-output-layer
 def grad_W1(dJ_dz, x, W1, lam):
     return grad_W2(dJ_dz, x, W1, lam)
 
