@@ -269,8 +269,7 @@ def _mistake(
     points: Callable[[CellRun, str], float],
     problem: Callable[[str, str], None],
 ) -> Attempt:
-    text = record.typed_source() if exercise.check.typed else record.source()
-    run, check, first = exercise.graded(text)
+    run, check, first = exercise.graded(record.source())
     earned = points(run, f"the mistake '{record.id}'")
     diagnosis = check.diagnosis.id if check and check.diagnosis else None
     if first.error is not None:
@@ -317,7 +316,9 @@ def _docstring(exercise: Exercise, problem: Callable[[str, str], None]) -> None:
     if exercise.check.typed or exercise.check.probe is not None:
         return
     source = "\n".join(text for _, text in exercise.solutions)
-    texts = docstring_shapes(source, exercise.name)
+    texts: dict[str, str] = {}
+    for name in exercise.check.functions:
+        texts |= docstring_shapes(source, name)
     said: set[str] = set()
     for case in exercise.check.cases:
         for sentence in shape_problems(texts, case.inputs, case.call.values):
