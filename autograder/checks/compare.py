@@ -261,7 +261,7 @@ def _compare_array(
             f"got      {path}[{place}] = {show(array[index])}",
             f"expected {path}[{place}] = {show(expected[index])}",
         )
-    if not secret and details[0].split(maxsplit=1)[1] == details[1].split(maxsplit=1)[1]:
+    if not secret and len({line.split(maxsplit=1)[1] for line in details}) == 1:
         # All digits shown are the same, so that the lines alone would puzzle.
         most = float(np.max(np.abs(array - expected)))
         details += (f"the largest difference is {most:.1e}",)
