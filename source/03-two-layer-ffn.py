@@ -1235,14 +1235,15 @@ X, dY = rng.normal(size=(2, 8, 64, 96))
 weights = [rng.normal(size=shape) for shape in [(384, 96), (384,), (96, 384), (96,)]]
 
 
-def seconds(work):
-    """The shortest of seven runs."""
-    times = []
-    for _ in range(7):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return min(times)
+def seconds(*works):
+    """The shortest of 20 runs of each, in turns, so that both meet the same disturbances."""
+    times = [[] for _ in works]
+    for _ in range(20):
+        for work, mine in zip(works, times, strict=True):
+            start = time.perf_counter()
+            work()
+            mine.append(time.perf_counter() - start)
+    return [min(mine) for mine in times]
 
 
 def plain_step():
@@ -1261,10 +1262,10 @@ if all(
         written(checkpointed_ffn_backward, dY, X, *weights, values=5),
     ]
 ):
-    plain, checkpointed = seconds(plain_step), seconds(checkpointed_step)
+    plain, checkpointed = seconds(plain_step, checkpointed_step)
     print(f"with the cache {1000 * plain:.1f} ms, checkpointed {1000 * checkpointed:.1f} ms")
     print(f"checkpointing takes {checkpointed / plain:.2f} times as long here")
-    power, product = seconds(lambda: X**3), seconds(lambda: X * X * X)
+    power, product = seconds(lambda: X**3, lambda: X * X * X)
     print(f"z**3 takes {power / product:.0f} times as long as z * z * z")
 
 # %% [markdown]
