@@ -1279,6 +1279,6 @@ if all(
 # - Weights are shared by all tokens, so their gradients sum over the batch and over the sequence.
 # - Checkpointing trades memory for one more forward pass, a third more work.
 #
-# **Next.** In notebook 04 (`04-residual-gradients`) the block gets a second path around it, and
-# gradients survive a hundred layers. Back to notebook
+# **Next.** In notebook [04](../04-residual-gradients/04-residual-gradients.ipynb) the block gets a
+# second path around it, and gradients survive a hundred layers. Back to notebook
 # [02](../02-manual-backprop/02-manual-backprop.ipynb).
