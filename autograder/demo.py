@@ -142,8 +142,7 @@ def _mistaken(number: int) -> Maker:
         for place in places[number :: MISTAKEN_STUDENTS * 2]:
             records = _records(notebook, place)
             record = records[number % len(records)]
-            many = len(notebook.defines[place]) > 1
-            answers[place] = record.typed_source() if many else record.source()
+            answers[place] = record.source()
         return notebook.fill(answers)
 
     return make

@@ -543,7 +543,6 @@ def forward_pass(x, W, b, activation_fn):
 
 # %% nbgrader={"grade_id": "forward_pass-check", "grade": true, "points": 2}
 rng = np.random.default_rng(31)
-normal = rng.normal
 
 
 def pytorch(x, W, b, activation_fn):
@@ -551,41 +550,29 @@ def pytorch(x, W, b, activation_fn):
     return activation_fn(z)
 
 
+def layer_case(n_in, n_out, activation_fn):
+    return {
+        "x": rng.normal(size=n_in),
+        "W": rng.normal(size=(n_out, n_in)),
+        "b": rng.normal(size=n_out),
+        "activation_fn": activation_fn,
+    }
+
+
 check = Check("forward_pass", pytorch, returns={"y": 2})
-sine = Twin(np.sin, torch.sin)
-positive = Twin(relu, torch.relu)
-check.case(
-    "3 inputs, 2 outputs",
-    x=normal(size=3),
-    W=normal(size=(2, 3)),
-    b=normal(size=2),
-    activation_fn=sine,
-)
-check.case(
-    "as many inputs as outputs",
-    x=normal(size=4),
-    W=normal(size=(4, 4)),
-    b=normal(size=4),
-    activation_fn=positive,
-)
+sine, positive = Twin(np.sin, torch.sin), Twin(relu, torch.relu)
+check.case("3 inputs, 2 outputs, sine", **layer_case(3, 2, sine))
+check.case("4 inputs, 4 outputs, ReLU", **layer_case(4, 4, positive))
 ### BEGIN HIDDEN TESTS
+tanh, bell = Twin(np.tanh, torch.tanh), Twin(sigmoid, torch.sigmoid)
 identity = Twin(lambda z: z, lambda z: z, name="identity")
 leaky = Twin(
     lambda z: np.where(z > 0, z, 0.1 * z), lambda z: torch.where(z > 0, z, 0.1 * z), name="leaky"
 )
-for title, n_out, n_in, function in [
-    ("more outputs than inputs, sigmoid", 6, 2, Twin(sigmoid, torch.sigmoid)),
-    ("one output, tanh", 1, 5, Twin(np.tanh, torch.tanh)),
-    ("one input, a leaky ReLU", 7, 1, leaky),
-    ("no activation at all", 3, 4, identity),
-]:
-    check.hidden.case(
-        title,
-        x=normal(size=n_in),
-        W=normal(size=(n_out, n_in)),
-        b=normal(size=n_out),
-        activation_fn=function,
-    )
+check.hidden.case("2 inputs, 6 outputs, sigmoid", **layer_case(2, 6, bell))
+check.hidden.case("one output, tanh", **layer_case(5, 1, tanh))
+check.hidden.case("one input, a leaky ReLU", **layer_case(1, 7, leaky))
+check.hidden.case("no activation at all", **layer_case(4, 3, identity))
 ### END HIDDEN TESTS
 check.grade()
 
@@ -704,13 +691,23 @@ def backward_pass(dy, x, W, b, activation_fn, activation_grad_fn):
 
 # %% nbgrader={"grade_id": "backward_pass-check", "grade": true, "points": 6}
 rng = np.random.default_rng(32)
-normal = rng.normal
 
 
 def pytorch(dy, x, W, b, activation_fn, activation_grad_fn):
     z = torch.nn.functional.linear(x, W, b)
     y = activation_fn(z)
     return torch.autograd.grad(y, (W, b, x), grad_outputs=dy)
+
+
+def backward_case(n_in, n_out, activation_fn, activation_grad_fn):
+    return {
+        "dy": rng.normal(size=n_out),
+        "x": rng.normal(size=n_in),
+        "W": rng.normal(size=(n_out, n_in)),
+        "b": rng.normal(size=n_out),
+        "activation_fn": activation_fn,
+        "activation_grad_fn": activation_grad_fn,
+    }
 
 
 check = Check(
@@ -721,45 +718,26 @@ check = Check(
 )
 sine, cosine = Twin(np.sin, torch.sin), Twin(np.cos)  # the slope of the sine is the cosine
 square, double = Twin(np.square, torch.square), Twin(lambda z: 2 * z, name="2z")
-for title, n_out, n_in, function, slope in [
-    ("3 inputs, 2 outputs, sine", 2, 3, sine, cosine),
-    ("as many inputs as outputs, square", 4, 4, square, double),
-]:
-    check.case(
-        title,
-        dy=normal(size=n_out),
-        x=normal(size=n_in),
-        W=normal(size=(n_out, n_in)),
-        b=normal(size=n_out),
-        activation_fn=function,
-        activation_grad_fn=slope,
-    )
+check.case("3 inputs, 2 outputs, sine", **backward_case(3, 2, sine, cosine))
+check.case("4 inputs, 4 outputs, square", **backward_case(4, 4, square, double))
 ### BEGIN HIDDEN TESTS
 check.hidden.follow_through(dW=lambda db, x: np.outer(db, x), dx=lambda db, W: db @ W)
+tanh, hill = Twin(np.tanh, torch.tanh), Twin(lambda z: 1 - np.tanh(z) ** 2, name="slope of tanh")
+positive = Twin(relu, torch.relu)
 relu_slope = Twin(lambda z: np.where(z > 0, 1.0, 0.0), name="slope of ReLU")
-leak = Twin(lambda z: np.where(z > 0, 1.0, 0.1), name="slope of the leaky ReLU")
-ones = Twin(lambda z: np.ones_like(z), name="slope of the identity")
+bell = Twin(sigmoid, torch.sigmoid)
 bump = Twin(lambda z: sigmoid(z) * (1 - sigmoid(z)), name="slope of the sigmoid")
-hill = Twin(lambda z: 1 - np.tanh(z) ** 2, name="slope of tanh")
 leaky = Twin(
     lambda z: np.where(z > 0, z, 0.1 * z), lambda z: torch.where(z > 0, z, 0.1 * z), name="leaky"
 )
-for title, n_out, n_in, function, slope in [
-    ("more outputs than inputs, ReLU", 7, 3, Twin(relu, torch.relu), relu_slope),
-    ("as many inputs as outputs, tanh", 3, 3, Twin(np.tanh, torch.tanh), hill),
-    ("one output, sigmoid", 1, 4, Twin(sigmoid, torch.sigmoid), bump),
-    ("one input, a leaky ReLU", 5, 1, leaky, leak),
-    ("no activation at all", 3, 6, Twin(lambda z: z, lambda z: 1 * z, name="identity"), ones),
-]:
-    check.hidden.case(
-        title,
-        dy=normal(size=n_out),
-        x=normal(size=n_in),
-        W=normal(size=(n_out, n_in)),
-        b=normal(size=n_out),
-        activation_fn=function,
-        activation_grad_fn=slope,
-    )
+leak = Twin(lambda z: np.where(z > 0, 1.0, 0.1), name="slope of the leaky ReLU")
+identity = Twin(lambda z: z, lambda z: 1 * z, name="identity")
+ones = Twin(lambda z: np.ones_like(z), name="slope of the identity")
+check.hidden.case("3 inputs, 7 outputs, ReLU", **backward_case(3, 7, positive, relu_slope))
+check.hidden.case("3 inputs, 3 outputs, tanh", **backward_case(3, 3, tanh, hill))
+check.hidden.case("one output, sigmoid", **backward_case(4, 1, bell, bump))
+check.hidden.case("one input, a leaky ReLU", **backward_case(1, 5, leaky, leak))
+check.hidden.case("no activation at all", **backward_case(6, 3, identity, ones))
 ### END HIDDEN TESTS
 check.grade()
 
@@ -846,13 +824,23 @@ def backward_pass_batch(dY, X, W, b, activation_fn, activation_grad_fn):
 
 # %% nbgrader={"grade_id": "backward_pass_batch-check", "grade": true, "points": 6}
 rng = np.random.default_rng(33)
-normal = rng.normal
 
 
 def pytorch(dY, X, W, b, activation_fn, activation_grad_fn):
     Z = torch.nn.functional.linear(X, W, b)
     Y = activation_fn(Z)
     return torch.autograd.grad(Y, (W, b, X), grad_outputs=dY)
+
+
+def batch_case(B, n_in, n_out, activation_fn, activation_grad_fn):
+    return {
+        "dY": rng.normal(size=(B, n_out)),
+        "X": rng.normal(size=(B, n_in)),
+        "W": rng.normal(size=(n_out, n_in)),
+        "b": rng.normal(size=n_out),
+        "activation_fn": activation_fn,
+        "activation_grad_fn": activation_grad_fn,
+    }
 
 
 check = Check(
@@ -863,42 +851,23 @@ check = Check(
 )
 sine, cosine = Twin(np.sin, torch.sin), Twin(np.cos)
 square, double = Twin(np.square, torch.square), Twin(lambda z: 2 * z, name="2z")
-for title, B, n_out, n_in, function, slope in [
-    ("5 samples, 3 inputs, 2 outputs, sine", 5, 2, 3, sine, cosine),
-    ("4 samples, 4 inputs, 4 outputs, square", 4, 4, 4, square, double),
-]:
-    check.case(
-        title,
-        dY=normal(size=(B, n_out)),
-        X=normal(size=(B, n_in)),
-        W=normal(size=(n_out, n_in)),
-        b=normal(size=n_out),
-        activation_fn=function,
-        activation_grad_fn=slope,
-    )
+check.case("5 samples, 3 inputs, 2 outputs, sine", **batch_case(5, 3, 2, sine, cosine))
+check.case("4 samples, 4 inputs, 4 outputs, square", **batch_case(4, 4, 4, square, double))
 ### BEGIN HIDDEN TESTS
+positive = Twin(relu, torch.relu)
 relu_slope = Twin(lambda z: np.where(z > 0, 1.0, 0.0), name="slope of ReLU")
-leak = Twin(lambda z: np.where(z > 0, 1.0, 0.1), name="slope of the leaky ReLU")
+bell = Twin(sigmoid, torch.sigmoid)
 bump = Twin(lambda z: sigmoid(z) * (1 - sigmoid(z)), name="slope of the sigmoid")
-ones = Twin(lambda z: np.ones_like(z), name="slope of the identity")
 leaky = Twin(
     lambda z: np.where(z > 0, z, 0.1 * z), lambda z: torch.where(z > 0, z, 0.1 * z), name="leaky"
 )
-for title, B, n_out, n_in, function, slope in [
-    ("6 samples, more outputs than inputs, ReLU", 6, 5, 2, Twin(relu, torch.relu), relu_slope),
-    ("a batch of one sample, sigmoid", 1, 3, 4, Twin(sigmoid, torch.sigmoid), bump),
-    ("7 samples, one output, a leaky ReLU", 7, 1, 3, leaky, leak),
-    ("2 samples, one input, no activation", 2, 3, 1, Twin(lambda z: z, lambda z: 1 * z), ones),
-]:
-    check.hidden.case(
-        title,
-        dY=normal(size=(B, n_out)),
-        X=normal(size=(B, n_in)),
-        W=normal(size=(n_out, n_in)),
-        b=normal(size=n_out),
-        activation_fn=function,
-        activation_grad_fn=slope,
-    )
+leak = Twin(lambda z: np.where(z > 0, 1.0, 0.1), name="slope of the leaky ReLU")
+identity = Twin(lambda z: z, lambda z: 1 * z, name="identity")
+ones = Twin(lambda z: np.ones_like(z), name="slope of the identity")
+check.hidden.case("6 samples, ReLU", **batch_case(6, 2, 5, positive, relu_slope))
+check.hidden.case("a batch of one sample, sigmoid", **batch_case(1, 4, 3, bell, bump))
+check.hidden.case("7 samples, one output, a leaky ReLU", **batch_case(7, 3, 1, leaky, leak))
+check.hidden.case("2 samples, one input, no activation", **batch_case(2, 1, 3, identity, ones))
 ### END HIDDEN TESTS
 check.grade()
 
@@ -1819,6 +1788,7 @@ if all(
 #   every loss with a slope, and its gradients serve other optimizers than SGD too, such as Adam in
 #   notebook 06.
 #
-# **Next.** In notebook 03 (`03-two-layer-ffn`) the same lines run through the feed-forward block of
-# a transformer and through networks of any depth, with a cache that the forward pass leaves behind.
+# **Next.** In notebook [03](../03-two-layer-ffn/03-two-layer-ffn.ipynb) the same lines run through
+# the feed-forward block of a transformer and through networks of any depth, with a cache that the
+# forward pass leaves behind.
 # Back to notebook [01](../01-forward-pass/01-forward-pass.ipynb).

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from autograder.checks.calling import Call, call, describe, python_steps
+from autograder.checks.calling import Call, call, call_pair, describe, python_steps
 from autograder.checks.compare import Difference, as_set, compare, kind
 from autograder.checks.diagnose import Diagnosis, Evidence, from_arithmetic, from_bank
 from autograder.checks.reference import Twin, run_reference
@@ -102,9 +102,14 @@ class Check:
     among the names of the notebook. ``reference`` gives the expected values: it is called with
     the inputs as float64 tensors and returns what the student's function must return.
 
+    ``backward`` names a second function that the student writes: ``name`` then returns the first
+    quantity and a cache of the student's own making, and ``backward`` turns the last input, an
+    upstream gradient, and that cache into the other quantities.
+
     ``returns`` maps each returned quantity, in the order in which the function returns them, to
     its points. ``aspects`` maps further properties, each tested by cases of its own, to points.
-    ``order`` is the order of back-propagation, in which the first wrong quantity is named.
+    ``order`` is the order of back-propagation, in which the first wrong quantity is named;
+    ``last_first`` names lists with an entry for each layer, whose last entry is the first.
 
     ``tolerance`` replaces the usual one for a quantity, as an absolute number.
 
@@ -119,14 +124,17 @@ class Check:
         reference: Callable[..., Any],
         *,
         returns: Mapping[str, float],
+        backward: str | None = None,
         aspects: Mapping[str, float] | None = None,
         order: Sequence[str] | None = None,
+        last_first: Sequence[str] = (),
         tolerance: Mapping[str, float] | None = None,
         probe: Callable[..., Any] | None = None,
         typed: bool = False,
         may_share: Sequence[str] = (),
     ) -> None:
         self.name = name
+        self.functions = (name,) if backward is None else (name, backward)
         self.returns = dict(returns)
         self.aspects = dict(aspects or {})
         self.cases: list[Case] = []
@@ -134,6 +142,7 @@ class Check:
         self.hidden = _Hidden(self)
         self._reference = reference
         self._order = tuple(order or self.returns)
+        self._last_first = frozenset(last_first)
         self._follow: dict[str, Callable[..., Any]] = {}
         self._tolerance = dict(tolerance or {})
         self.probe = probe
@@ -178,8 +187,8 @@ class Check:
         with np.errstate(all="ignore"):
             points, lines = self._verdict()
         # A new set each time: the names of a notebook may be copied.
-        others = self._not_right() - {self.name}
-        self._namespace[NOT_RIGHT] = others | ({self.name} if points < self.maximum else set())
+        mine = set(self.functions) if points < self.maximum else set()
+        self._namespace[NOT_RIGHT] = self._not_right() | mine
         print("\n".join(lines))
         return points
 
@@ -201,7 +210,7 @@ class Check:
         expected = dict(zip(self._names, answer, strict=True)) if self._many else None
         if expected is None:
             expected = {self._names[0]: answer}
-        made = self._call(self._subject(), inputs, many)
+        made = self._call(self._subjects(), inputs, many)
         case = Case(title, hidden, aspect, warning_free, inputs, expected, made, many)
         for quantity, value in expected.items():
             if quantity in made.values:
@@ -212,6 +221,7 @@ class Check:
                         made.values[quantity],
                         tolerance=self._tolerance.get(quantity),
                         typed=self.typed,
+                        last_first=quantity in self._last_first,
                     )
                 if found:
                     case.differences[quantity] = found
@@ -227,16 +237,21 @@ class Check:
 
     def _not_right(self) -> set[str]:
         """The exercises of this notebook whose last check lost points."""
-        return set(self._namespace.get(NOT_RIGHT, ())) - {self.name}
+        return set(self._namespace.get(NOT_RIGHT, ())) - set(self.functions)
 
-    def _subject(self) -> Any:
-        return self._namespace.get(self.name)
+    def _subjects(self) -> tuple[Any, ...]:
+        return tuple(self._namespace.get(name) for name in self.functions)
 
-    def _call(self, subject: Any, inputs: dict[str, Any], many: dict[str, Any] | None) -> Call:
+    def _call(
+        self, subjects: tuple[Any, ...], inputs: dict[str, Any], many: dict[str, Any] | None
+    ) -> Call:
         if self.typed:
             return self._read_typed()
-        if not callable(subject):
+        if not all(callable(subject) for subject in subjects):
             return Call(error=NotImplementedError())
+        if len(subjects) == 2:
+            return call_pair(*subjects, inputs, self._names)
+        (subject,) = subjects
         made = call(subject, inputs, self._names, probe=self.probe, may_share=self._may_share)
         if many is not None and made.error is None:
             # The first call with a new shape may fill caches of a library, which is no loop.
@@ -253,7 +268,7 @@ class Check:
     def _call_record(self, record: Mistake, case: Case) -> Call:
         if self.typed:
             return Call(values={n: _as_numbers(v) for n, v in record.answer().items()})
-        return self._call(record.answer, case.inputs, case.many)
+        return self._call(record.functions(), case.inputs, case.many)
 
     # ----------------------------------------------------------------- the verdict
 
@@ -280,13 +295,14 @@ class Check:
             if any(case.call.values for case in self.cases):
                 return None
             return [f"{self.name} is not defined yet: type your numbers into the cell above."]
-        subject = self._subject()
-        if subject is None:
-            return [f"{self.name} is not defined: run the cell that defines it, or write it."]
-        if not callable(subject):
-            return [f"{self.name} is {kind(subject)}, expected a function."]
+        for name, subject in zip(self.functions, self._subjects(), strict=True):
+            if subject is None:
+                return [f"{name} is not defined: run the cell that defines it, or write it."]
+            if not callable(subject):
+                return [f"{name} is {kind(subject)}, expected a function."]
         errors = [case.call.error for case in self.cases]
-        if errors and all(isinstance(error, NotImplementedError) for error in errors):
+        nothing = not any(case.call.values for case in self.cases)
+        if errors and nothing and all(isinstance(e, NotImplementedError) for e in errors):
             return [f"{self.name} is not written yet: it raises NotImplementedError."]
         return None
 
@@ -358,7 +374,8 @@ class Check:
             where = " (a hidden case)" if case.hidden else ""
             lines.append(f"  Case{where}: {case.title}.")
             if case.inputs:
-                lines.append(f"  Called {self.name} with {describe(case.inputs)}.")
+                called_name = " and ".join(self.functions)
+                lines.append(f"  Called {called_name} with {describe(case.inputs)}.")
         passed = len(self.cases) - len(failed)
         if len(self.cases) > 1:
             lines.append(f"  {passed} of {len(self.cases)} cases are right.")
@@ -366,7 +383,7 @@ class Check:
         if self.diagnosis:
             sentence = " ".join(self.diagnosis.sentence.split())
             lines.append(f"Diagnosis: {sentence} [{self.diagnosis.id}]")
-        called = sorted(self._not_right() & _names_in(self._subject()))
+        called = sorted(self._not_right() & set().union(*map(_names_in, self._subjects())))
         if called and not self.diagnosis:
             verb = "is" if len(called) == 1 else "are"
             lines.append(
@@ -392,14 +409,17 @@ class Check:
 
     def _describe(self, case: Case, wrong: str | None, right: Sequence[str]) -> list[str]:
         made = case.call
+        name = made.function or self.name
         if made.error is not None:
             text = " ".join(str(made.error).split())
-            first = f"{self.name} raised {type(made.error).__name__}"
+            if isinstance(made.error, NotImplementedError) and not text:
+                return [f"{name} is not written yet: it raises NotImplementedError."]
+            first = f"{name} raised {type(made.error).__name__}"
             first += f": {text}" if text else ""
             lines = [first if first.endswith(".") else first + "."]
             return [*lines, f"  {made.where}"] if made.where else lines
         if made.misfit:
-            return [f"{self.name} {made.misfit}"]
+            return [f"{name} {made.misfit}"]
         if wrong is not None:
             found = case.differences[wrong]
             first = f"{self.name}: {found.summary}" if not self.typed else found.summary
@@ -411,10 +431,10 @@ class Check:
                 first += " Does the function end in a return statement?"
             return [first, *(f"  {line}" for line in found.details)]
         if made.changed:
-            return [f"{self.name} changes its input {made.changed[0]}; the numbers are right."]
+            return [f"{name} changes its input {made.changed[0]}; the numbers are right."]
         if made.shared:
-            quantity, name = made.shared[0]
-            return [f"{self.name}: {quantity} is a view of the input {name}."]
+            quantity, source = made.shared[0]
+            return [f"{name}: {quantity} is a view of the input {source}."]
         if made.loops:
             return [f"{self.name} runs Python code for every sample; the numbers are right."]
         return [f"{self.name} raises a NumPy warning: {made.warnings[0]}."]

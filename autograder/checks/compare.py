@@ -40,9 +40,17 @@ class Difference:
 
 
 def compare(
-    path: str, expected: Any, got: Any, *, tolerance: float | None = None, typed: bool = False
+    path: str,
+    expected: Any,
+    got: Any,
+    *,
+    tolerance: float | None = None,
+    typed: bool = False,
+    last_first: bool = False,
 ) -> Difference | None:
     """The first difference between ``got`` and ``expected``, or None when there is none.
+
+    With ``last_first``, a list is compared from its last entry to its first.
 
     ``tolerance`` is an absolute one and replaces the usual pair. ``typed`` values were written
     by hand: a list may stand for an array, 1.0 for 1, and a word in any case for the word. Their
@@ -53,7 +61,7 @@ def compare(
     if isinstance(expected, Mapping):
         return _compare_mapping(path, expected, got, tolerance, typed)
     if isinstance(expected, (list, tuple)):
-        return _compare_sequence(path, expected, got, tolerance, typed)
+        return _compare_sequence(path, expected, got, tolerance, typed, last_first)
     if isinstance(expected, (set, frozenset)):
         return _compare_set(path, expected, got)
     if isinstance(expected, (str, bool, np.bool_)):
@@ -123,7 +131,12 @@ def _compare_mapping(
 
 
 def _compare_sequence(
-    path: str, expected: Any, got: Any, tolerance: float | None, typed: bool
+    path: str,
+    expected: Any,
+    got: Any,
+    tolerance: float | None,
+    typed: bool,
+    last_first: bool,
 ) -> Difference | None:
     # np.ndim of a list would make an array of it, which fails for arrays of different shapes.
     many = isinstance(got, (list, tuple)) or (isinstance(got, np.ndarray) and got.ndim > 0)
@@ -137,8 +150,9 @@ def _compare_sequence(
             f"{path} has {len(got)} entries, expected {len(expected)}.",
             (f"got {show(got)}",),
         )
-    for i, (wanted, found) in enumerate(zip(expected, got, strict=True)):
-        difference = compare(f"{path}[{i}]", wanted, found, tolerance=tolerance, typed=typed)
+    places = range(len(expected))
+    for i in reversed(places) if last_first else places:
+        difference = compare(f"{path}[{i}]", expected[i], got[i], tolerance=tolerance, typed=typed)
         if difference:
             return difference
     return None
@@ -295,6 +309,10 @@ def _compare_array(
             f"got      {path}[{place}] = {show(array[index])}",
             f"expected {path}[{place}] = {show(expected[index])}",
         )
+    if not secret and len({line.split(maxsplit=1)[1] for line in details}) == 1:
+        # All digits shown are the same, so that the lines alone would puzzle.
+        most = float(np.max(np.abs(array - expected)))
+        details += (f"the largest difference is {most:.1e}",)
     return Difference(
         "value", path, f"{path} differs {count}".rstrip() + ".", details, array, expected
     )

@@ -80,10 +80,9 @@ def solved_notebook(full: NotebookNode) -> NotebookNode:
     """The instructor's notebook without the markers, ready to be executed."""
     solved = copy.deepcopy(full)
     for cell in solved.cells:
-        if cell.cell_type == "code":
-            lines = cell.source.split("\n")
-            kept = [line for line in lines if not line.strip().startswith(MARKERS)]
-            cell.source = "\n".join(kept).rstrip()
+        lines = cell.source.split("\n")
+        kept = [line for line in lines if not line.strip().startswith(MARKERS)]
+        cell.source = "\n".join(kept).strip("\n").rstrip()
     return solved
 
 

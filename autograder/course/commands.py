@@ -91,8 +91,10 @@ def _print(verdict: Verdict) -> None:
     for notebook in dict.fromkeys(proof.notebook for proof in verdict.exercises):
         mine = [proof for proof in verdict.exercises if proof.notebook == notebook]
         seconds = sum(proof.cpu_seconds for proof in mine)
-        total = sum(proof.points for proof in mine)
-        print(f"{notebook}: {total:g} points; its test cells take {seconds:.2f} s of CPU in all.")
+        by_hand = sum(a.points for a in verdict.written if a.notebook == notebook)
+        total = sum(proof.points for proof in mine) + by_hand
+        hand = f" ({by_hand:g} graded by hand)" if by_hand else ""
+        print(f"{notebook}: {total:g} points{hand}; its test cells take {seconds:.2f} s of CPU.")
     for problem in verdict.problems:
         print(f"- {problem}")
     count = len(verdict.exercises)

@@ -35,7 +35,7 @@ class Exercise:
     @property
     def names(self) -> tuple[str, ...]:
         """All names that the student writes for this exercise."""
-        return tuple(self.check.returns) if self.check.typed else (self.check.name,)
+        return tuple(self.check.returns) if self.check.typed else self.check.functions
 
     def graded(self, answer: str | None) -> tuple[CellRun, Check | None, CellRun]:
         """Run ``answer`` in place of the solution, then the check cell.
@@ -87,6 +87,6 @@ def exercises(notebook: NotebookNode, name: str, folder: Path) -> Iterator[Exerc
             why = f": it raised {type(run.error).__name__}: {run.error}" if run.error else ""
             yield Broken(label, f"does not make a Check named 'check'{why}")
             continue
-        names = tuple(check.returns) if check.typed else (check.name,)
+        names = tuple(check.returns) if check.typed else check.functions
         cells = tuple(dict.fromkeys(solutions[n] for n in names if n in solutions))
         yield Exercise(name, label, cell.source, float(meta["points"]), before, check, run, cells)

@@ -7,7 +7,7 @@ import os
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ LEAST_MISTAKES = 4
 LEAST_ALTERNATIVES = 2
 LEAST_HINTS = 2
 CARD = re.compile(r"\*\*([\d.]+) points? · (\d+) minutes? · difficulty [123] of 3\*\*")
+WRITTEN = re.compile(r"^### Written answer: ", re.MULTILINE)
+RUBRIC = re.compile(r"^- ([\d.]+) points?: ", re.MULTILINE)
 OPENING = re.compile(r"\*\*([\d.]+) points · about (\d+) minutes\*\*")
 
 
@@ -68,11 +70,21 @@ class Proof:
     alternatives: list[Attempt] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Written:
+    """An answer in prose, graded by hand."""
+
+    notebook: str
+    cell: str
+    points: float
+
+
 @dataclass
 class Verdict:
     """The whole proof."""
 
     exercises: list[Proof] = field(default_factory=list)
+    written: list[Written] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
     @property
@@ -96,6 +108,7 @@ class Verdict:
                 }
                 for proof in self.exercises
             ],
+            "written": [vars(answer) for answer in self.written],
             "problems": [str(problem) for problem in self.problems],
         }
 
@@ -117,7 +130,9 @@ def validate(
         everything |= found
         verdict.problems += _stray_mistakes(name, found)
         verdict.exercises += proofs
-        verdict.problems += _prose(name, full, proofs)
+        written = list(_written(name, full))
+        verdict.written += written
+        verdict.problems += _prose(name, full, proofs, written)
         verdict.problems += _secrets(course, name, full)
         verdict.problems += [
             Problem(name, None, f"{o.path} {o.reason}.", f"{o.mend}.")
@@ -254,8 +269,7 @@ def _mistake(
     points: Callable[[CellRun, str], float],
     problem: Callable[[str, str], None],
 ) -> Attempt:
-    text = record.typed_source() if exercise.check.typed else record.source()
-    run, check, first = exercise.graded(text)
+    run, check, first = exercise.graded(record.source())
     earned = points(run, f"the mistake '{record.id}'")
     diagnosis = check.diagnosis.id if check and check.diagnosis else None
     if first.error is not None:
@@ -302,7 +316,9 @@ def _docstring(exercise: Exercise, problem: Callable[[str, str], None]) -> None:
     if exercise.check.typed or exercise.check.probe is not None:
         return
     source = "\n".join(text for _, text in exercise.solutions)
-    texts = docstring_shapes(source, exercise.name)
+    texts: dict[str, str] = {}
+    for name in exercise.check.functions:
+        texts |= docstring_shapes(source, name)
     said: set[str] = set()
     for case in exercise.check.cases:
         for sentence in shape_problems(texts, case.inputs, case.call.values):
@@ -314,8 +330,18 @@ def _docstring(exercise: Exercise, problem: Callable[[str, str], None]) -> None:
                 )
 
 
-def _prose(name: str, full: NotebookNode, proofs: Sequence[Proof]) -> Iterator[Problem]:
-    """Cards and the opening: points, minutes, hints."""
+def _written(name: str, full: NotebookNode) -> Iterator[Written]:
+    """The cells of a notebook that a person grades."""
+    for cell in full.cells:
+        meta = cell.metadata.get("nbgrader", {})
+        if cell.cell_type == "markdown" and meta.get("grade") and meta.get("solution"):
+            yield Written(name, meta["grade_id"], float(meta["points"]))
+
+
+def _prose(
+    name: str, full: NotebookNode, proofs: Sequence[Proof], written: Sequence[Written]
+) -> Iterator[Problem]:
+    """Cards, rubrics and the opening: points, minutes, hints."""
     text = [cell.source for cell in full.cells if cell.cell_type == "markdown"]
     minutes = 0
     for proof in proofs:
@@ -329,32 +355,30 @@ def _prose(name: str, full: NotebookNode, proofs: Sequence[Proof]) -> Iterator[P
                 "give the exercise one card.",
             )
             continue
-        match = CARD.search(cards[0])
-        if match is None:
+        minutes += yield from _card(name, proof.exercise, cards[0], proof.points)
+    for answer in written:
+        place = next(i for i, cell in enumerate(full.cells) if cell.id == answer.cell)
+        card = full.cells[place - 1].source if place else ""
+        if not WRITTEN.search(card):
             yield Problem(
                 name,
-                proof.exercise,
-                "The card lacks its line of points, minutes and difficulty.",
-                "write **2 points · 5 minutes · difficulty 1 of 3**.",
+                answer.cell,
+                "The cell before this answer is not headed '### Written answer: …'.",
+                "put its card directly before it.",
             )
             continue
-        minutes += int(match[2])
-        if float(match[1]) != proof.points:
+        minutes += yield from _card(name, answer.cell, card, answer.points)
+        regions = list(_regions(full.cells[place].source))
+        rubric = sum(float(n) for lines in regions for n in RUBRIC.findall("\n".join(lines)))
+        if rubric != answer.points:
             yield Problem(
                 name,
-                proof.exercise,
-                f"The card says {match[1]} points, the cell marker {proof.points:g}.",
-                "make both the same.",
+                answer.cell,
+                f"Its rubric adds up to {rubric:g} points, the cell marker says {answer.points:g}.",
+                "between ### BEGIN SOLUTION and ### END SOLUTION write a line such as "
+                "'- 2 points: …' for each thing that earns them.",
             )
-        hints = cards[0].count("<details>")
-        if hints < LEAST_HINTS:
-            yield Problem(
-                name,
-                proof.exercise,
-                f"The card has {hints} folded hints, at least {LEAST_HINTS} are needed.",
-                "add <details><summary>I'm not sure …</summary> … </details>.",
-            )
-    total = sum(proof.points for proof in proofs)
+    total = sum(p.points for p in proofs) + sum(a.points for a in written)
     opening = OPENING.search(text[0]) if text else None
     if opening is None:
         yield Problem(
@@ -371,6 +395,35 @@ def _prose(name: str, full: NotebookNode, proofs: Sequence[Proof]) -> Iterator[P
             f"to {total:g} and {minutes}.",
             "make the points the same, and the minutes at least as many.",
         )
+
+
+def _card(name: str, exercise: str, card: str, points: float) -> Generator[Problem, None, int]:
+    """One card: its line of points and its hints. Returns its minutes."""
+    match = CARD.search(card)
+    if match is None:
+        yield Problem(
+            name,
+            exercise,
+            "The card lacks its line of points, minutes and difficulty.",
+            "write **2 points · 5 minutes · difficulty 1 of 3**.",
+        )
+        return 0
+    if float(match[1]) != points:
+        yield Problem(
+            name,
+            exercise,
+            f"The card says {match[1]} points, the cell marker {points:g}.",
+            "make both the same.",
+        )
+    hints = card.count("<details>")
+    if hints < LEAST_HINTS:
+        yield Problem(
+            name,
+            exercise,
+            f"The card has {hints} folded hints, at least {LEAST_HINTS} are needed.",
+            "add <details><summary>I'm not sure …</summary> … </details>.",
+        )
+    return int(match[2])
 
 
 def _secrets(course: CourseFolder, name: str, full: NotebookNode) -> Iterator[Problem]:

@@ -26,7 +26,8 @@ class Mistake:
     ``exercise`` is the name that the student writes. ``id`` is short and unique in the exercise.
     ``sentence`` is what the student reads: what it is and where to look, never the answer.
     ``answer`` is the wrong function or class; for typed-in numbers, a function without arguments
-    that returns a dict from each name to its wrong or right value.
+    that returns a dict from each name to its wrong or right value. Where the student writes a
+    forward and a backward function together, it is the wrong one of the two.
     """
 
     exercise: str
@@ -39,14 +40,27 @@ class Mistake:
         """The id that reports and JSON use, unique in the course."""
         return f"{self.exercise}/{self.id}"
 
+    @property
+    def typed(self) -> bool:
+        """Is the answer typed-in values, and not a function?"""
+        return inspect.isfunction(self.answer) and not inspect.signature(self.answer).parameters
+
+    def functions(self) -> tuple[Answer, ...]:
+        """What the student writes: the wrong function, beside it the right rest of its pair."""
+        pair = _pairs.get(self.exercise, (self.answer,))
+        return tuple(self.answer if f.__name__ == self.answer.__name__ else f for f in pair)
+
     def source(self) -> str:
         """The wrong answer as a student would have typed it, without the record around it.
 
-        Helpers of the module, whose names start with an underscore, come first.
+        Helpers of the module, whose names start with an underscore, come first. For typed-in
+        values: one line ``name = value`` for each.
         """
+        if self.typed:
+            return "".join(f"{name} = {value!r}\n" for name, value in self.answer().items())
         module = inspect.getmodule(self.answer)
         parts: list[str] = []
-        waiting: list[Any] = [self.answer]
+        waiting: list[Any] = list(self.functions())
         seen: set[str] = set()
         while waiting:
             text = _definition(waiting.pop())
@@ -58,10 +72,6 @@ class Mistake:
                     seen.add(name)
                     waiting.append(value)
         return "\n\n".join(parts)
-
-    def typed_source(self) -> str:
-        """For typed-in numbers: one line ``name = value`` for each."""
-        return "".join(f"{name} = {value!r}\n" for name, value in self.answer().items())
 
 
 def _definition(thing: Any) -> str:
@@ -85,6 +95,7 @@ def _definition(thing: Any) -> str:
 
 
 _bank: dict[str, list[Mistake]] = {}
+_pairs: dict[str, tuple[Answer, Answer]] = {}
 _notes: dict[str, str] = {}
 _loaded = False
 
@@ -100,6 +111,14 @@ def mistake(exercise: str, id: str, sentence: str) -> Callable[[Answer], Answer]
         return answer
 
     return enter
+
+
+def right_pair(forward: Answer, backward: Answer) -> None:
+    """The right functions of an exercise that asks for two; each mistake replaces one of them.
+
+    The cache between them is the student's own, so a wrong function is tried with its partner.
+    """
+    _pairs[forward.__name__] = (forward, backward)
 
 
 def success_note(exercise: str, sentence: str) -> None:

@@ -94,3 +94,10 @@ def test_a_list_may_hold_arrays_of_different_shapes():
     assert compare("params", params, [np.zeros((2, 3)), np.zeros(2)]) is None
     assert compare("params", params, [np.zeros((2, 3)), np.ones(2)]).path == "params[1]"
     assert compare("params", params, np.array(0.0)).verdict == "type"
+
+
+def test_digits_that_look_the_same_are_told_apart():
+    found = compare("slope", np.array([0.5, 0.25]), np.array([0.5, 0.25 + 3e-11]), tolerance=1e-13)
+    assert found and found.details[-1] == "the largest difference is 3.0e-11"
+    plain = compare("slope", np.array([0.5, 0.25]), np.array([0.5, 0.3]))
+    assert plain and len(plain.details) == 2

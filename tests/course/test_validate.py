@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from autograder import mistakes
 from autograder.cli import app
+from autograder.course.build import build
 from tests.course.conftest import NAME, Toy
 
 
@@ -268,3 +269,59 @@ def test_the_command_on_a_sound_course_exits_with_0(toy: Toy) -> None:
     result = CliRunner().invoke(app, ["validate", NAME, "--course", str(toy.course.root)])
     assert result.exit_code == 0, result.output
     assert "Sound: every property holds" in result.stdout
+
+
+WRITTEN = """
+# %% [markdown]
+# ### Written answer: why the bias
+#
+# **4 points · 3 minutes · difficulty 2 of 3**
+#
+# <details><summary>I'm not sure where to begin.</summary> Begin. </details>
+# <details><summary>I'm not sure where to end.</summary> End. </details>
+
+# %% [markdown] nbgrader={"grade_id": "why", "grade": true, "solution": true, "points": 4}
+# ### BEGIN SOLUTION
+# A layer without it maps zero to zero.
+#
+# - 3 points: says that zero goes to zero
+# - 1 point: names the bias
+# ### END SOLUTION
+"""
+
+
+@pytest.fixture
+def essay(toy: Toy) -> Toy:
+    """The toy course with an answer in prose."""
+    toy.edit(toy.source, "**3 points · about 2", "**7 points · about 5")
+    toy.source.write_text(toy.source.read_text() + WRITTEN)
+    return toy
+
+
+def test_an_answer_graded_by_hand_counts_and_stays_secret(essay: Toy) -> None:
+    build(essay.course, [NAME], report=lambda sentence: None)
+    verdict = essay.validate()
+    assert verdict.problems == []
+    assert verdict.as_json()["written"] == [{"notebook": NAME, "cell": "why", "points": 4.0}]
+    released, solved = (
+        next(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.id == "why")
+        for path in (essay.course.student_notebook(NAME), essay.course.solved_notebook(NAME))
+    )
+    assert "zero" not in released
+    assert solved.startswith("A layer without it") and "###" not in solved
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("- 3 points:", "- 2 points:", "Its rubric adds up to 3 points, the cell marker says 4."),
+        ("**4 points ·", "**5 points ·", "The card says 5 points, the cell marker 4."),
+        ("### Written answer: why", "### Why", "is not headed '### Written answer: …'"),
+        ("**7 points", "**3 points", "The first cell says 3 points and 5 minutes"),
+    ],
+)
+def test_an_answer_graded_by_hand_that_is_not_sound(
+    essay: Toy, old: str, new: str, sentence: str
+) -> None:
+    essay.edit(essay.source, old, new)
+    assert any(sentence in problem for problem in essay.problems())
