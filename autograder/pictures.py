@@ -157,9 +157,10 @@ def draw_graph(edges: Any, title: str) -> None:
             text = WITH_BIAS
         style = {"boxstyle": "circle,pad=0.3", "facecolor": "white", "edgecolor": VERMILION}
         ax.text(*center, text, ha="center", va="center", bbox=style, zorder=3, fontsize=9)
+        radius = 11.0 if text in ("+", r"$\times$", r"$\varphi$") else 18.0
         for source in sources:
-            _link(ax, PLACES[source], center, BLACK, "-")
-        _link(ax, center, PLACES[target], BLACK, "-", straight=True)
+            _link(ax, PLACES[source], center, BLACK, "-", shrink=(13.0, radius))
+        _link(ax, center, PLACES[target], BLACK, "-", shrink=(radius, 13.0), straight=True)
     ax.set(xlim=(-0.6, 12), ylim=(-1.7, 2.8), title=title)
     ax.axis("off")
     plt.show()
@@ -184,7 +185,15 @@ def _in_math(name: str) -> str:
     return f"${name[0]}_{name[1:]}$" if len(name) > 1 else f"${name}$"
 
 
-def _link(ax: Any, start: Point, end: Point, color: str, line: str, straight: bool = False) -> None:
+def _link(
+    ax: Any,
+    start: Point,
+    end: Point,
+    color: str,
+    line: str,
+    shrink: Point = (13.0, 13.0),
+    straight: bool = False,
+) -> None:
     """An arrow between two places of a graph, bent where a straight one would cross others."""
     far = start[1] == end[1] and abs(end[0] - start[0]) > 1.3 and not straight
     ax.annotate(
@@ -196,8 +205,8 @@ def _link(ax: Any, start: Point, end: Point, color: str, line: str, straight: bo
             "color": color,
             "lw": 1.2,
             "ls": line,
-            "shrinkA": 13,
-            "shrinkB": 13,
+            "shrinkA": shrink[0],
+            "shrinkB": shrink[1],
             "connectionstyle": "arc3,rad=-0.35" if far else "arc3,rad=0",
         },
     )

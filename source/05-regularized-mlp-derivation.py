@@ -52,24 +52,24 @@ F = torch.nn.functional
 fig, ax = plt.subplots(figsize=(8, 3))
 for name, center in {
     "$J$": (8, 1),
-    r"$\frac{\partial J}{\partial o}$": (6, 1),
-    r"$\frac{\partial J}{\partial h}$": (4, 1),
-    r"$\frac{\partial J}{\partial z}$": (2, 1),
-    r"$\frac{\partial J}{\partial W_2}$": (4, 2.4),
-    r"$\frac{\partial J}{\partial W_1}$": (0, 2.4),
+    r"$\partial J/\partial o$": (6, 1),
+    r"$\partial J/\partial h$": (4, 1),
+    r"$\partial J/\partial z$": (2, 1),
+    r"$\partial J/\partial W_2$": (4, 2.4),
+    r"$\partial J/\partial W_1$": (0, 2.4),
     "penalty": (8, 2.4),
 }.items():
     pictures.box(ax, center, name)
 for start, end, label in [
-    ((7.75, 1), (6.3, 1), "grad_o_mse"),
-    ((5.7, 1), (4.3, 1), "grad_h"),
-    ((3.7, 1), (2.3, 1), "grad_z"),
+    ((7.75, 1), (6.5, 1), "grad_o_mse"),
+    ((5.5, 1), (4.5, 1), "grad_h"),
+    ((3.5, 1), (2.5, 1), "grad_z"),
 ]:
     pictures.arrow(ax, start, end, label, pictures.VERMILION, dashed=True)
 for start, end, label, place in [
     ((5.75, 1.25), (4.35, 2.2), "grad_W2", (5.5, 1.95)),
     ((1.75, 1.25), (0.35, 2.2), "grad_W1", (1.5, 1.95)),
-    ((7.45, 2.4), (4.4, 2.4), "grad_penalty", (6, 2.55)),
+    ((7.45, 2.4), (4.6, 2.4), "grad_penalty", (6, 2.57)),
 ]:
     pictures.arrow(ax, start, end, "", pictures.VERMILION, dashed=True)
     ax.text(*place, label, ha="center", va="center", color=pictures.VERMILION, fontsize=9)
@@ -640,33 +640,39 @@ def fitting_products(ledger, target, factors):
     return fitting
 
 
+def show_products(ledger):
+    for target, factors in [
+        ("dJ_dW2", ("dJ_do", "h")),
+        ("dJ_dh", ("dJ_do", "W2")),
+        ("dJ_dW1", ("dJ_dz", "x")),
+    ]:
+        found = " or ".join(fitting_products(ledger, target, factors)) or "none"
+        print(f"{target:>6} from {' and '.join(factors)}: {found}")
+
+
 if written(shape_ledger, 4, 3, 2):
-    ledger = shape_ledger(4, 3, 2)
-    wanted = [
-        *("x", "W1", "z", "h", "W2", "o", "y"),
-        *(f"dJ_d{name}" for name in ("o", "W2", "h", "z", "W1")),
-    ]
-    tuples = isinstance(ledger, dict) and all(isinstance(ledger.get(n), tuple) for n in wanted)
-    if not tuples:
-        print("The ledger lacks a name, or a shape is not a tuple; see the report of the check.")
+    ledger, equal = shape_ledger(4, 3, 2), shape_ledger(3, 3, 3)
+    variables = ["x", "W1", "z", "h", "W2", "o", "y"]
+    wanted = [*variables, *(f"dJ_d{name}" for name in ("o", "W2", "h", "z", "W1"))]
+    if isinstance(ledger, dict) and all(isinstance(ledger.get(n), tuple) for n in wanted):
+        print("variable  shape     gradient  shape")
+        for name in variables:
+            gradient = f"dJ_d{name}" if f"dJ_d{name}" in wanted else ""
+            print(f"{name:9} {ledger[name]!s:9} {gradient:9} {ledger.get(gradient, '')}")
+        print("\nproducts that fit, for 4 → 3 → 2:")
+        show_products(ledger)
+        print("\nproducts that fit, for 3 → 3 → 3:")
+        show_products(equal)
     else:
-        for first, second in zip(wanted[:7], [*wanted[7:], None, None], strict=True):
-            line = f"{first:>4} {ledger[first]!s:>8}"
-            print(line + (f"    {second:>7} {ledger[second]!s:>8}" if second else ""))
-        for target, factors in [
-            ("dJ_dW2", ("dJ_do", "h")),
-            ("dJ_dh", ("dJ_do", "W2")),
-            ("dJ_dW1", ("dJ_dz", "x")),
-        ]:
-            found = " or ".join(fitting_products(ledger, target, factors)) or "none"
-            print(f"{target} from {' and '.join(factors)}: {found}")
+        print("The ledger lacks a name, or a shape is not a tuple; see the report of the check.")
 
 # %% [markdown]
-# One arrangement fits for each. **That is where a transpose comes from:** a gradient must have the
+# In 4 → 3 → 2, one arrangement fits for each. **That is where a transpose comes from:** a gradient must have the
 # shape of its variable, and only one arrangement of the factors has it.
 #
-# This is a memory aid, no proof. When all sizes are equal, every arrangement fits, and seven of
-# eight are wrong. The proof goes entry by entry, and it is the work of the next section.
+# This is a memory aid, no proof. In the last lines all sizes are 3. Then two arrangements fit for
+# each gradient, and one of the two is wrong. The proof goes entry by entry, and it is the work of
+# the next section.
 #
 # *A word on notation.* Many texts write $\frac{\partial J}{\partial h} = \frac{\partial J}{\partial
 # o} \frac{\partial o}{\partial h}$, with the factors in this order and $\frac{\partial o}{\partial
@@ -1431,7 +1437,7 @@ check.grade()
 # %% [markdown]
 # Does a judge that knows no formula agree? The next cell takes central differences of your own
 # objective, with `numerical_gradient` from notebook 02, and compares them with your `mlp_backward`.
-# The two should agree to about ten digits.
+# The differences should be a billionth or less.
 
 # %%
 rng = np.random.default_rng(62)
@@ -2059,7 +2065,9 @@ if written(inference_values, 784, 128, 10, shape=()) and written(
     for place, ratio in zip(places, training / inference, strict=True):
         ax.text(place + 0.2, training[place], f"×{ratio:.1f}", ha="center", va="bottom")
     ax.set_xticks(places, batch_sizes)
-    ax.set(xlabel="samples in the batch", ylabel="numbers in memory")
+    ax.set(
+        xlabel="samples in the batch", ylabel="numbers in memory", ylim=(0, 1.12 * max(training))
+    )
     ax.set_title("The vectors of a large batch outweigh the weights")
     ax.legend()
     plt.show()
@@ -2363,7 +2371,7 @@ if written(mlp_backward, *network, values=3) and written(
 #
 # **And the graph?** PyTorch gets second derivatives without differences. It lets the backward pass
 # record itself: every gradient becomes a variable of the graph, with operations of its own, and then
-# the program walks back through all of that. The next cell counts the operations of both graphs for
+# the program walks back through all of that. The next cell counts the operations of both graphs, for
 # the network of section 1.
 
 
@@ -2385,6 +2393,11 @@ J = 0.5 * (output - torch.ones(2)).square().sum() + 0.15 * (V1.square().sum() + 
 (first,) = torch.autograd.grad(J, V1, create_graph=True)  # the backward pass is recorded too
 print("operations behind J:", count_operations(J))
 print("operations behind the gradient of W1:", count_operations(first))
+
+# %% [markdown]
+# The gradient has a graph of its own, no smaller than the graph of $J$. Both must be kept until the
+# second walk is over. Each walk back through the larger graph gives one product of the Hessian with
+# a vector, so n walks give the whole matrix. The count is the same as with differences.
 
 # %% [markdown]
 # ## 9. A graph too large for one device

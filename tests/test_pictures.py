@@ -1,8 +1,10 @@
 """The guard in front of a picture: one sentence instead of a traceback."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
+from autograder import pictures
 from autograder.pictures import written
 
 
@@ -47,3 +49,44 @@ def test_what_can_be_drawn_is_not_changed(capsys):
     z = np.zeros((2, 3))
     assert written(changing, z, shape=(2, 3))
     assert not z.any() and capsys.readouterr().out == ""
+
+
+CHAIN = {("x", "z"), ("W1", "z"), ("z", "h")}
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The texts in the figures that are shown."""
+    texts = []
+
+    def show():
+        texts.extend(text.get_text() for text in plt.gca().texts if text.get_text())
+        plt.close("all")
+
+    monkeypatch.setattr(plt, "show", show)
+    return texts
+
+
+def test_a_graph_has_its_variables_and_the_operations_that_its_pairs_need(drawn, capsys):
+    pictures.draw_graph(CHAIN, "a graph")
+    assert {"$x$", "$W_1$", "$z$", r"$\times$", r"$\varphi$"} <= set(drawn)
+    assert "loss" not in drawn and "$b$" not in drawn and capsys.readouterr().out == ""
+    pictures.draw_graph([["b", "z"]], "a graph")
+    assert "$b$" in drawn and r"$\times,+$" in drawn
+
+
+def test_a_wrong_graph_is_drawn_too(drawn, capsys):
+    pictures.draw_graph({("h", "W1"), ("J", "x")}, "arrows to what nothing makes")
+    assert "$x$" in drawn and capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("entry", ["xz", 3, ("x",), ("x", "x"), ("x", "q"), ("x", "z", "h"), {}])
+def test_entries_that_are_no_pairs_are_left_out_and_named(entry, drawn, capsys):
+    pictures.draw_graph([*CHAIN, entry], "a graph")
+    assert "$z$" in drawn and repr(entry) in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("edges", [None, 3, "xz", {"x": "z"}])
+def test_what_is_no_set_is_said_in_one_sentence(edges, drawn, capsys):
+    pictures.draw_graph(edges, "a graph")
+    assert not drawn and capsys.readouterr().out.count("\n") == 1

@@ -1,6 +1,7 @@
 """Properties of the comparison, for inputs nobody chose."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -101,3 +102,39 @@ def test_digits_that_look_the_same_are_told_apart():
     assert found and found.details[-1] == "the largest difference is 3.0e-11"
     plain = compare("slope", np.array([0.5, 0.25]), np.array([0.5, 0.3]))
     assert plain and len(plain.details) == 2
+
+
+EDGES = {("x", "z"), ("W", "z"), ("z", "L")}
+
+
+def test_a_set_of_pairs_has_many_right_forms():
+    listed = [["z", "L"], ("x", " z "), ["W", "z"], ["W", "z"]]
+    for got in (EDGES, frozenset(EDGES), list(EDGES), tuple(EDGES), listed):
+        assert compare("edges", EDGES, got) is None
+
+
+def test_of_a_wrong_set_only_what_is_too_many_is_shown():
+    found = compare("edges", EDGES, {("x", "z"), ("z", "x"), ("L", "z")})
+    assert found.summary == "edges differs: 2 missing, 2 too many."
+    assert found.details == ("('L', 'z') is one too many",)
+    assert compare("edges", EDGES, {("x", "z")}).details == ()
+
+
+@pytest.mark.parametrize(
+    "got, sentence",
+    [
+        (7, "edges is an int, expected a set."),
+        ({"x": "z"}, "edges is a dict, expected a set."),
+        ([{}], "edges has a dict as an entry, which cannot stand in a set."),
+        ([("x", {})], "edges has a tuple as an entry, which cannot stand in a set."),
+        ([np.array(["x", "z"])], "edges has a NumPy array of shape (2,) as an entry"),
+        ({"xz"}, "edges: 'xz' is a str, expected a pair (from, to)."),
+        ({("x", "W", "z")}, "edges: ('x', 'W', 'z') has 3 entries, expected a pair (from, to)."),
+        ({("x", "q")}, "edges: 'q' in ('x', 'q') is none of the known names."),
+        ({("x", 3)}, "edges: 3 in ('x', 3) is none of the known names."),
+        ([[["x"], "z"]], "edges: ('x',) in (('x',), 'z') is none of the known names."),
+    ],
+)
+def test_what_is_no_set_of_pairs_is_said_in_one_sentence(got, sentence):
+    found = compare("edges", EDGES, got)
+    assert found.verdict == "type" and found.summary.startswith(sentence)
