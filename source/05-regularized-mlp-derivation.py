@@ -628,7 +628,7 @@ check.grade()
 # %%
 def fitting_products(ledger, target, factors):
     """The arrangements of two factors whose product has the shape of ``target``."""
-    shape = {name: (*ledger[name], 1)[:2] for name in (target, *factors)}  # a vector is a column
+    shape = {name: (*ledger[name], 1, 1)[:2] for name in (target, *factors)}  # a vector is a column
     fitting = []
     for left, right in (factors, factors[::-1]):
         for left_turn in ("", ".T"):
@@ -895,6 +895,8 @@ check.hidden.case("6 classes, the last one is right", o=2 * normal(size=6), labe
 check.hidden.case("2 classes", o=normal(size=2), label=1)
 check.hidden.case("equal outputs", o=np.full(5, -0.7), label=3)
 check.hidden.case("one class", o=np.array([0.4]), label=0)
+lone_case = np.array([-1000.0, 1000.0, -1000.0, -1000.0])
+check.hidden.case("one at 1000, the others at −1000", aspect=finite, o=lone_case, label=3)
 check.hidden.case("all near −1000", aspect=finite, o=-1000.0 - np.arange(4.0), label=1)
 check.hidden.case("all near 1000", aspect=finite, o=1000.0 + np.arange(3.0), label=0)
 ### END HIDDEN TESTS

@@ -197,7 +197,10 @@ def _compare_set(path: str, expected: Any, got: Any) -> Difference | None:
         return None
     counts = f"{len(missing)} missing, {len(extra)} too many"
     # One that is too many helps to look again; one that is missing would be the answer.
-    example = (f"{show(min(extra, key=repr))} is one too many",) if extra else ()
+    example = ()
+    if extra:
+        more = " and others" if len(extra) > 1 else ""
+        example = (f"too many: {show(min(extra, key=repr))}{more}",)
     return Difference("value", path, f"{path} differs: {counts}.", example, got, expected)
 
 
@@ -247,6 +250,9 @@ def _compare_typed(
     path: str, expected: Any, got: Any, tolerance: float | None
 ) -> Difference | None:
     try:
+        # NumPy would read the text "1" as the number 1, and True as well.
+        if np.asarray(got).dtype.kind in "USbc":
+            raise TypeError
         numbers = np.asarray(got, dtype=np.float64)
     except (TypeError, ValueError):
         return Difference("type", path, f"{path} is {kind(got)}, expected numbers.")

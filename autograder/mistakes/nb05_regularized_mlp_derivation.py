@@ -1018,7 +1018,7 @@ def _backward(x, y, W1, W2, lam, phi, phi_grad):
 @mistake(
     "mlp_backward",
     "penalty-missing-in-J",
-    "Both gradients have the penalty in them, but J is the loss alone.",
+    "J is the loss alone here. What does the objective add to it?",
 )
 def mlp_backward(x, y, W1, W2, lam, phi, phi_grad):
     z, h, o, _ = _backward(x, y, W1, W2, lam, phi, phi_grad)
@@ -1030,7 +1030,7 @@ def mlp_backward(x, y, W1, W2, lam, phi, phi_grad):
 @mistake(
     "mlp_backward",
     "penalty-missing-in-gradients",
-    "J has a penalty that its gradients do not feel: these are the gradients of the loss.",
+    "This is the gradient of the loss alone. J has a penalty too, and a weight feels both.",
 )
 def mlp_backward(x, y, W1, W2, lam, phi, phi_grad):
     z, h, o, J = _backward(x, y, W1, W2, lam, phi, phi_grad)
@@ -1085,7 +1085,7 @@ def mlp_backward(x, y, W1, W2, lam, phi, phi_grad):
 @mistake(
     "mlp_backward",
     "penalty-added-twice",
-    "The penalty's gradient is added to gradients that hold it already.",
+    "The penalty's part stands in this gradient twice. Does a step that you call hold it already?",
 )
 def mlp_backward(x, y, W1, W2, lam, phi, phi_grad):
     z, h, o, J = _backward(x, y, W1, W2, lam, phi, phi_grad)
@@ -1281,7 +1281,7 @@ def _bias_steps(x, y, W1, b, W2, lam, phi):
 @mistake(
     "mlp_bias_backward",
     "bias-regularized",
-    "The bias is charged: in J, and in its own gradient. The penalty has weights only.",
+    "The bias is charged as the weights are. The penalty has W1 and W2 only.",
 )
 def mlp_bias_backward(x, y, W1, b, W2, lam, phi, phi_grad):
     z, h, o, J = _bias_steps(x, y, W1, b, W2, lam, phi)
@@ -1293,7 +1293,7 @@ def mlp_bias_backward(x, y, W1, b, W2, lam, phi, phi_grad):
 @mistake(
     "mlp_bias_backward",
     "bias-gradient-regularized",
-    "J is right, but db has a part for a penalty that the bias does not pay.",
+    "db has a part for a penalty that the bias does not pay.",
 )
 def mlp_bias_backward(x, y, W1, b, W2, lam, phi, phi_grad):
     z, h, o, J = _bias_steps(x, y, W1, b, W2, lam, phi)
@@ -1338,7 +1338,7 @@ def mlp_bias_backward(x, y, W1, b, W2, lam, phi, phi_grad):
 @mistake(
     "mlp_bias_backward",
     "forward-without-bias",
-    "The forward pass runs without the bias, and J and all gradients follow.",
+    "The forward pass behind J runs without the bias.",
 )
 def mlp_bias_backward(x, y, W1, b, W2, lam, phi, phi_grad):
     z, h, o, J = _bias_steps(x, y, W1, 0 * b, W2, lam, phi)
@@ -1360,7 +1360,7 @@ def mlp_bias_backward(x, y, W1, b, W2, lam, phi, phi_grad):
 @mistake(
     "mlp_bias_backward",
     "penalty-missing-in-gradients",
-    "db is right, but the gradients of both matrices are those of the loss alone.",
+    "The way through the penalty is missing in this gradient. Only the bias does without it.",
 )
 def mlp_bias_backward(x, y, W1, b, W2, lam, phi, phi_grad):
     z, h, o, J = _bias_steps(x, y, W1, b, W2, lam, phi)

@@ -1,5 +1,7 @@
 """Properties of the comparison, for inputs nobody chose."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -63,6 +65,13 @@ def test_numbers_have_many_right_forms():
     assert compare("loss", 0.5, "0.5").verdict == "type"
 
 
+def test_typed_in_numbers_are_numbers():
+    for got in (1, 1.0, [1.0], np.array(1.0), Fraction(1)):
+        assert compare("slope", np.array(1.0), got, typed=True) is None
+    for got in ("1", ["1"], True, [True], 1 + 0j, {1}, [[1], [1, 2]], None):
+        assert compare("slope", np.array(1.0), got, typed=True).verdict == "type"
+
+
 def test_whole_numbers_are_ints_of_python_or_numpy():
     for got in (7, np.int64(7), np.array(7)):
         assert compare("flops", 7, got) is None
@@ -116,7 +125,7 @@ def test_a_set_of_pairs_has_many_right_forms():
 def test_of_a_wrong_set_only_what_is_too_many_is_shown():
     found = compare("edges", EDGES, {("x", "z"), ("z", "x"), ("L", "z")})
     assert found.summary == "edges differs: 2 missing, 2 too many."
-    assert found.details == ("('L', 'z') is one too many",)
+    assert found.details == ("too many: ('L', 'z') and others",)
     assert compare("edges", EDGES, {("x", "z")}).details == ()
 
 
