@@ -205,7 +205,7 @@ check.grade()
 #
 # $$ \lVert W \rVert^2 = \sum_{i,j} W_{ij}^2 $$
 #
-# The penalty takes it from both matrices, with a factor $\lambda$ that says how dear weights are:
+# The penalty takes it from both matrices, with a factor $\lambda$ that says how much weights cost:
 #
 # $$ s = \frac{\lambda}{2} \left( \lVert W_1 \rVert^2 + \lVert W_2 \rVert^2 \right) $$
 #
@@ -247,7 +247,7 @@ def l2_penalty(W1, W2, lam):
     Args:
         W1: weights of the hidden layer, shape (h, d)
         W2: weights of the output layer, shape (q, h)
-        lam: how dear weights are, a number, shape ()
+        lam: how much weights cost, a number, shape ()
 
     Returns:
         s: the penalty, shape ()
@@ -324,7 +324,7 @@ def objective(o, y, W1, W2, lam):
         y: target, shape (q,)
         W1: weights of the hidden layer, shape (h, d)
         W2: weights of the output layer, shape (q, h)
-        lam: how dear weights are, a number, shape ()
+        lam: how much weights cost, a number, shape ()
 
     Returns:
         J: the objective, shape ()
@@ -942,7 +942,7 @@ def grad_penalty(W, lam):
 
     Args:
         W: a weight matrix, shape (n, m)
-        lam: how dear weights are, a number, shape ()
+        lam: how much weights cost, a number, shape ()
 
     Returns:
         ds_dW: gradient of the penalty, shape (n, m)
@@ -1026,7 +1026,7 @@ def grad_W2(dJ_do, h, W2, lam):
         dJ_do: gradient at the output, shape (q,)
         h: hidden layer, shape (h,)
         W2: weights of the output layer, shape (q, h)
-        lam: how dear weights are, a number, shape ()
+        lam: how much weights cost, a number, shape ()
 
     Returns:
         dJ_dW2: through the loss and through the penalty, shape (q, h)
@@ -1263,7 +1263,7 @@ def grad_W1(dJ_dz, x, W1, lam):
         dJ_dz: gradient at the pre-activation, shape (h,)
         x: one sample, shape (d,)
         W1: weights of the hidden layer, shape (h, d)
-        lam: how dear weights are, a number, shape ()
+        lam: how much weights cost, a number, shape ()
 
     Returns:
         dJ_dW1: through the loss and through the penalty, shape (h, d)
@@ -1364,7 +1364,7 @@ def mlp_backward(x, y, W1, W2, lam, phi, phi_grad):
         y: target, shape (q,)
         W1: weights of the hidden layer, shape (h, d)
         W2: weights of the output layer, shape (q, h)
-        lam: how dear weights are, a number, shape ()
+        lam: how much weights cost, a number, shape ()
         phi: the activation, acts on each number of an array
         phi_grad: its slope
 
@@ -1807,7 +1807,7 @@ def mlp_bias_backward(x, y, W1, b, W2, lam, phi, phi_grad):
         W1: weights of the hidden layer, shape (h, d)
         b: bias of the hidden layer, shape (h,)
         W2: weights of the output layer, shape (q, h)
-        lam: how dear weights are, a number, shape ()
+        lam: how much weights cost, a number, shape ()
         phi: the activation, acts on each number of an array
         phi_grad: its slope
 
@@ -2354,7 +2354,9 @@ if written(mlp_backward, *network, values=3) and written(
     ]:
         ax.loglog(counts, times, style, color=color, label=label)
     ax.set(
-        xlabel="number of weights n", ylabel="seconds", title="The whole Hessian is the dear one"
+        xlabel="number of weights n",
+        ylabel="seconds",
+        title="The whole Hessian is the expensive one",
     )
     ax.legend()
     plt.show()

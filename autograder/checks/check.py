@@ -294,7 +294,7 @@ class Check:
         if self.typed:
             if any(case.call.values for case in self.cases):
                 return None
-            return [f"{self.name} is not defined yet: type your numbers into the cell above."]
+            return [f"{self.name} is not defined yet: type your answer into the cell above."]
         for name, subject in zip(self.functions, self._subjects(), strict=True):
             if subject is None:
                 return [f"{name} is not defined: run the cell that defines it, or write it."]

@@ -197,7 +197,7 @@ def _compare_set(path: str, expected: Any, got: Any) -> Difference | None:
         return None
     counts = f"{len(missing)} missing, {len(extra)} too many"
     # One that is too many helps to look again; one that is missing would be the answer.
-    example = ()
+    example: tuple[str, ...] = ()
     if extra:
         more = " and others" if len(extra) > 1 else ""
         example = (f"too many: {show(min(extra, key=repr))}{more}",)

@@ -993,7 +993,7 @@ def grad_W1(dJ_dz, x, W1, lam):
 @mistake(
     "grad_W1",
     "penalty-without-lambda",
-    "W1 is added as it is. How dear are weights?",
+    "W1 is added as it is. Which factor says what a weight costs?",
 )
 def grad_W1(dJ_dz, x, W1, lam):
     return np.outer(dJ_dz, x) + W1
