@@ -1,0 +1,266 @@
+"""Call functions of another process, and let it call back: both sides are alike.
+
+A message is a length and a value of ``wire``. A side that waits for an answer serves the calls that
+come in the meantime, so that a function of one side can be an argument of a function of the other.
+"""
+
+from __future__ import annotations
+
+import importlib
+import select
+import socket
+import struct
+import time
+from collections.abc import Callable
+from typing import Any
+
+from autograder.grading.isolated.wire import LARGEST, Handle, WireError, decode, encode
+
+LENGTH = struct.Struct("<Q")
+# Calls that wait for each other: a function of a function of a function …
+DEEPEST_CALLS = 50
+# Functions that one side has handed to the other.
+MOST_HANDLES = 100_000
+
+
+class GoneError(Exception):
+    """The other process ended, or sent what is no message."""
+
+
+class LateError(Exception):
+    """The other process did not answer in time."""
+
+
+class PeerError(Exception):
+    """What the other side raised: the name of its type and its text."""
+
+    def __init__(self, name: str, text: str) -> None:
+        super().__init__(text)
+        self.name = name
+
+
+class Channel:
+    """Whole values over a stream socket, with a deadline for waiting."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self.deadline: float | None = None
+
+    def fileno(self) -> int:
+        """For ``select``."""
+        return self._socket.fileno()
+
+    def send(self, data: bytes) -> None:
+        """Raises ``GoneError``, or ``LateError`` when the other side does not read."""
+        self._wait(write=True)
+        try:
+            self._socket.settimeout(self._left())
+            self._socket.sendall(LENGTH.pack(len(data)) + data)
+        except TimeoutError as error:
+            raise LateError("it does not read") from error
+        except OSError as error:
+            raise GoneError("it is gone") from error
+
+    def receive(self) -> bytes:
+        """The next message. Raises ``GoneError`` or ``LateError``."""
+        (size,) = LENGTH.unpack(self._read(LENGTH.size))
+        if size > LARGEST:
+            raise GoneError("it sent too much at once")
+        return self._read(size)
+
+    def close(self) -> None:
+        """No more messages."""
+        self._socket.close()
+
+    def _read(self, size: int) -> bytes:
+        parts: list[bytes] = []
+        while size:
+            try:
+                self._socket.settimeout(self._left())
+                part = self._socket.recv(min(size, 2**20))
+            except TimeoutError as error:
+                raise LateError("no answer in time") from error
+            except OSError as error:
+                raise GoneError("it is gone") from error
+            if not part:
+                raise GoneError("it is gone")
+            parts.append(part)
+            size -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _wait(self, *, write: bool) -> None:
+        left = self._left()
+        _, ready, _ = select.select([], [self._socket] if write else [], [], left)
+        if not ready:
+            raise LateError("it does not read")
+
+    def _left(self) -> float | None:
+        if self.deadline is None:
+            return None
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise LateError("no answer in time")
+        return left
+
+
+class Remote:
+    """A callable of another process."""
+
+    def __init__(self, peer: Peer, handle: Handle) -> None:
+        self._peer = peer
+        self.handle = handle
+        self.__name__ = handle.name
+        self.names_used = frozenset(handle.names_used)
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        return self._peer.request("call", self.handle.number, list(arguments), named)
+
+    def through(self, module: str, function: str, *arguments: Any) -> Any:
+        """Call ``module.function(this, *arguments)`` where this callable lives."""
+        return self._peer.request(
+            "through", module, function, self.handle.number, list(arguments)
+        )
+
+    def __repr__(self) -> str:
+        return f"<function {self.__name__}>"
+
+
+class Peer:
+    """One end. ``name`` tells the two ends apart; ``others`` answers further kinds of requests.
+
+    ``trusting`` ends let the other side call importable functions on their own callables.
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        name: str,
+        *,
+        trusting: bool = False,
+        others: dict[str, Callable[..., Any]] | None = None,
+    ) -> None:
+        self.channel = channel
+        self.name = name
+        self._trusting = trusting
+        self._others = others or {}
+        self._given: list[Any] = []
+        self._numbers: dict[int, int] = {}
+        self._depth = 0
+
+    def request(self, kind: str, *content: Any) -> Any:
+        """Ask the other side and wait; serve what it asks meanwhile.
+
+        Raises ``PeerError`` for what the other side raised, ``GoneError`` and ``LateError``.
+        """
+        self._send([kind, *content])
+        while True:
+            message = self._receive()
+            if message[0] == "done":
+                return message[1]
+            if message[0] == "fail":
+                raise _peer_error(message)
+            self._answer(message)
+
+    def serve_one(self) -> bool:
+        """Answer one request; False when the other side has gone."""
+        try:
+            self._answer(self._receive())
+        except GoneError:
+            return False
+        return True
+
+    def export(self, function: Any) -> Handle:
+        """A handle for a callable of this side."""
+        if isinstance(function, Remote) and function._peer is self:
+            return function.handle
+        number = self._numbers.get(id(function))
+        if number is None:
+            if len(self._given) >= MOST_HANDLES:
+                raise WireError("too many functions were handed over")
+            number = len(self._given)
+            self._given.append(function)
+            self._numbers[id(function)] = number
+        name = getattr(function, "__name__", None)
+        name = name if isinstance(name, str) else "a function"
+        return Handle(self.name, number, name[:200], names_used(function))
+
+    def resolve(self, handle: Handle) -> Any:
+        """The callable of a handle: this side's own, or one that calls across."""
+        if handle.owner == self.name:
+            if not 0 <= handle.number < len(self._given):
+                raise WireError("a handle names no function")
+            return self._given[handle.number]
+        return Remote(self, handle)
+
+    # ----------------------------------------------------------------- one message
+
+    def _send(self, message: list[Any]) -> None:
+        self.channel.send(encode(message, self.export))
+
+    def _receive(self) -> list[Any]:
+        try:
+            message = decode(self.channel.receive(), self.resolve)
+        except WireError as error:
+            raise GoneError(str(error)) from error
+        if not isinstance(message, list) or not message or not isinstance(message[0], str):
+            raise GoneError("it sent no message")
+        return message
+
+    def _answer(self, message: list[Any]) -> None:
+        self._depth += 1
+        try:
+            if self._depth > DEEPEST_CALLS:
+                raise RecursionError("functions call each other without end")
+            answer = ["done", self._perform(*message)]
+            data = encode(answer, self.export)
+        except (GoneError, LateError):
+            raise
+        except BaseException as error:
+            data = encode(["fail", *_described(error)])
+        finally:
+            self._depth -= 1
+        self.channel.send(data)
+
+    def _perform(self, kind: str, *content: Any) -> Any:
+        if kind == "call":
+            number, arguments, named = content
+            return self._own(number)(*arguments, **named)
+        if kind == "through" and self._trusting:
+            module, function, number, arguments = content
+            what = getattr(importlib.import_module(module), function)
+            return what(self._own(number), *arguments)
+        if kind in self._others:
+            return self._others[kind](*content)
+        raise GoneError(f"it asked for '{kind}'")
+
+    def _own(self, number: Any) -> Any:
+        if type(number) is not int or not 0 <= number < len(self._given):
+            raise GoneError("it called a function that does not exist")
+        return self._given[number]
+
+
+def names_used(function: Any) -> tuple[str, ...]:
+    """The global names that a function uses, also in functions inside it."""
+    waiting = [getattr(function, "__code__", None)]
+    found: set[str] = set()
+    while waiting and len(found) < 1000:
+        code = waiting.pop()
+        if code is not None:
+            found |= set(code.co_names)
+            waiting += [const for const in code.co_consts if hasattr(const, "co_names")]
+    return tuple(sorted(found))
+
+
+def _described(error: BaseException) -> tuple[str, str]:
+    name = error.name if isinstance(error, PeerError) else type(error).__name__
+    try:
+        text = str(error)
+    except Exception:
+        text = ""
+    return name[:200], text[:2000]
+
+
+def _peer_error(message: list[Any]) -> PeerError:
+    if len(message) != 3 or not all(isinstance(part, str) for part in message[1:]):
+        raise GoneError("it sent no message")
+    return PeerError(message[1], message[2])
