@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import copy
+import functools
 import io
 import linecache
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from types import FrameType
 from typing import Any
 
@@ -19,6 +21,9 @@ import numpy as np
 from autograder.checks.reference import Twin, torch_forbidden, torch_left_as_found
 
 Function = Callable[..., Any]
+
+# The name beside a probe under which the grader puts the text of the probe.
+PROBE_SOURCE = "__probe_source__"
 
 
 @dataclass
@@ -56,6 +61,10 @@ def call(
 
     With a ``probe``, the probe is called instead, with the function first; torch is then allowed.
     """
+    away = getattr(function, "through", None)
+    if away is not None:
+        told = _source_of(probe) if probe is not None else None
+        return _ask(away, "call_for_data", plain(inputs), names, told, sorted(may_share))
     result = Call()
     given = {name: _copy(value) for name, value in inputs.items()}
     before = {name: _copy(value) for name, value in inputs.items()}
@@ -103,6 +112,9 @@ def call_pair(
     ``forward`` returns the first quantity and a cache of any kind, ``backward`` the others. What
     came before a failure stays in ``values``.
     """
+    away = getattr(forward, "through", None)
+    if away is not None:
+        return _ask(away, "pair_for_data", backward, plain(inputs), names)
     *given, upstream = inputs
     may_share = frozenset({"cache"})
     first = call(forward, {n: inputs[n] for n in given}, (names[0], "cache"), may_share=may_share)
@@ -134,6 +146,9 @@ def split(returned: Any, names: tuple[str, ...]) -> tuple[dict[str, Any], str | 
 
 def python_steps(function: Function, inputs: Mapping[str, Any]) -> int:
     """How many lines of Python one call runs; a loop over samples grows with the batch."""
+    away = getattr(function, "through", None)
+    if away is not None:
+        return int(away(__name__, "python_steps", plain(inputs)))
     steps = 0
 
     def trace(frame: FrameType, event: str, argument: object) -> Any:
@@ -151,6 +166,93 @@ def python_steps(function: Function, inputs: Mapping[str, Any]) -> int:
         finally:
             sys.settrace(previous)
     return steps
+
+
+# --------------------------------------------------------------- calls of another process
+#
+# Where the student's functions live in a process of their own, ``function.through`` calls one of
+# the functions below there, and only data comes back.
+
+
+def call_for_data(
+    function: Function,
+    inputs: Mapping[str, Any],
+    names: Sequence[str],
+    probe: tuple[str, str] | None,
+    may_share: Sequence[str],
+) -> dict[str, Any]:
+    """``call`` where the function lives; what came of it as data. ``probe`` is a source text."""
+    made = None if probe is None else _from_source(*probe)
+    return to_data(call(function, inputs, tuple(names), probe=made, may_share=frozenset(may_share)))
+
+
+def pair_for_data(
+    forward: Function, backward: Function, inputs: Mapping[str, Any], names: Sequence[str]
+) -> dict[str, Any]:
+    """``call_pair`` where both functions live; the cache between them stays there."""
+    return to_data(call_pair(forward, backward, inputs, tuple(names)))
+
+
+def to_data(made: Call) -> dict[str, Any]:
+    """A call as data: its error as the name of a type and a text."""
+    error = made.error
+    told = None if error is None else (type(error).__name__, " ".join(str(error).split()))
+    return vars(made) | {"error": told}
+
+
+def from_data(told: Any) -> Call:
+    """The call that ``to_data`` wrote. Raises ``TypeError`` for what is no such thing.
+
+    What comes from a student's process is believed about itself only: every value is compared.
+    """
+    wanted = {field.name for field in fields(Call)}
+    if not isinstance(told, dict) or told.keys() != wanted:
+        raise TypeError("A call came back as something else.")
+    error = None if told["error"] is None else _error_named(*told["error"])
+    for name in ("values", "warnings", "changed", "shared"):
+        kind = dict if name == "values" else tuple
+        if not isinstance(told[name], kind):
+            raise TypeError("A call came back as something else.")
+    return Call(**(told | {"error": error}))
+
+
+def plain(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs as the student's function gets them: of two libraries, NumPy's function."""
+    return {n: v.numpy if isinstance(v, Twin) else v for n, v in inputs.items()}
+
+
+def _ask(away: Function, what: str, *arguments: Any) -> Call:
+    try:
+        return from_data(away(__name__, what, *arguments))
+    except Exception as error:
+        # What could not come back, because it is too large, say. A process that is gone is not this.
+        if getattr(error, "raised_there", False):
+            return Call(error=_error_named(str(getattr(error, "name", "Exception")), str(error)))
+        raise
+
+
+def _error_named(name: str, text: str) -> BaseException:
+    """An error of the type ``name``, which may be one that this process does not know."""
+    known = getattr(builtins, name, None)
+    base = known if isinstance(known, type) and issubclass(known, Exception) else Exception
+    # The types of the library ask for arguments of their own.
+    made: BaseException = type(name, (base,), {"__init__": lambda self, *_: None})(text)
+    made.args = (text,) if text else ()
+    return made
+
+
+def _source_of(probe: Function) -> tuple[str, str]:
+    """The name of a probe, and the text of all that it needs, which the grader puts beside it."""
+    return probe.__name__, str(probe.__globals__[PROBE_SOURCE])
+
+
+@functools.lru_cache(maxsize=64)
+def _from_source(name: str, text: str) -> Function:
+    """The function ``name`` that ``text`` defines."""
+    names: dict[str, Any] = {}
+    exec(compile(text, "<probe>", "exec"), names)
+    made: Function = names[name]
+    return made
 
 
 def describe(inputs: Mapping[str, Any]) -> str:

@@ -495,7 +495,8 @@ def _holds_pairs(value: Any) -> bool:
 def _names_in(function: Any) -> set[str]:
     """The global names that a function uses, also in functions inside it."""
     code = getattr(function, "__code__", None)
-    found: set[str] = set()
+    # A function of another process says it itself.
+    found: set[str] = set(getattr(function, "names_used", ()))
     waiting = [code] if code is not None else []
     while waiting:
         code = waiting.pop()

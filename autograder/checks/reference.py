@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -92,6 +93,9 @@ def torch_forbidden() -> Iterator[None]:
 
     In a NumPy exercise torch is the reference and never the answer.
     """
+    if not _torch_is_here():
+        yield
+        return
     from torch.overrides import TorchFunctionMode
 
     class Forbid(TorchFunctionMode):
@@ -108,6 +112,9 @@ def torch_forbidden() -> Iterator[None]:
 @contextmanager
 def torch_left_as_found() -> Iterator[None]:
     """Undo what a student's function did to torch's global switches, so later checks are safe."""
+    if not _torch_is_here():
+        yield
+        return
     import torch
 
     enabled, dtype = torch.is_grad_enabled(), torch.get_default_dtype()
@@ -116,3 +123,20 @@ def torch_left_as_found() -> Iterator[None]:
     finally:
         torch.set_grad_enabled(enabled)
         torch.set_default_dtype(dtype)
+
+
+def _torch_is_here() -> bool:
+    """False in a process that was made without torch, where a stand-in has its name."""
+    return not getattr(sys.modules.get("torch"), "is_stand_in", False)
+
+
+def warm_up() -> None:
+    """Do once what is slow the first time: torch's first product, first backward, the bank."""
+    import torch
+
+    from autograder.mistakes import all_mistakes
+
+    torch.set_num_threads(1)
+    x = torch.ones(2, 2, dtype=torch.float64, requires_grad=True)
+    torch.nn.functional.gelu(torch.softmax(x @ x, dim=-1), approximate="tanh").sum().backward()
+    all_mistakes()
