@@ -267,6 +267,8 @@ def _brief(value: Any) -> str:
         return f"= {value}"
     if isinstance(value, (list, tuple)) and any(isinstance(v, np.ndarray) for v in value):
         return "[" + ", ".join(_brief(v) for v in value) + "]"
+    if isinstance(value, Mapping) and any(isinstance(v, np.ndarray) for v in value.values()):
+        return "{" + describe({str(key): v for key, v in value.items()}) + "}"
     return f"= {value!r}"
 
 

@@ -48,7 +48,7 @@ def from_bank(
 
     ``run`` calls a record's answer on the inputs of ``evidence``. ``wrong`` is the first wrong
     quantity. A record explains everything when every value of every case agrees; otherwise it
-    may still explain the first wrong quantity.
+    may still explain the first wrong quantity, if it spoils nothing that the student has right.
     """
     outcomes = [(record, run(record)) for record in records]
     full = [r for r, calls in outcomes if _explains_all(evidence, calls)]
@@ -69,6 +69,9 @@ def from_arithmetic(evidence: Sequence[Evidence], wrong: str | None) -> Diagnosi
                 f"The function changes its input {name}. Work on a copy, or build a new array.",
             )
     if wrong is not None:
+        swapped = _other_order(evidence)
+        if swapped:
+            return swapped
         pairs = _pairs(evidence, wrong)
         differing = [pair for pair in pairs if not _close(pair[1], pair[2])]
         if differing:
@@ -88,6 +91,25 @@ def from_arithmetic(evidence: Sequence[Evidence], wrong: str | None) -> Diagnosi
                 "other. Return a new array.",
             )
     return None
+
+
+def _other_order(evidence: Sequence[Evidence]) -> Diagnosis | None:
+    """Every value is right, but stands in the place of another one, the same in every case."""
+    found: dict[str, str] = {}
+    for item in evidence:
+        made, expected = item.call.values, item.expected
+        if item.call.error or item.call.misfit or made.keys() != expected.keys():
+            return None
+        for name in expected:
+            fits = [other for other in expected if _same(made[other], expected[name])]
+            if not fits or found.setdefault(name, fits[0]) != fits[0]:
+                return None
+    if len(set(found.values())) < len(found) or all(n == other for n, other in found.items()):
+        return None
+    return Diagnosis(
+        "general/other-order",
+        f"Every value is right, but they stand in another order. Return {', '.join(found)}.",
+    )
 
 
 def _explains_all(evidence: Sequence[Evidence], calls: Sequence[Call]) -> bool:
@@ -132,10 +154,23 @@ def _explains_quantity(evidence: Sequence[Evidence], calls: Sequence[Call], wron
             return False
         if not _same(mine.values[wrong], other.values[wrong]):
             return False
+        if mine.changed != other.changed or not _right_where_mine_is(item, other):
+            return False
         # Many programs end in inf or nan alike; only finite numbers tell them apart.
         if not _same(other.values[wrong], item.expected[wrong]) and _finite(other.values[wrong]):
             proof = True
     return proof
+
+
+def _right_where_mine_is(item: Evidence, other: Call) -> bool:
+    """A record that spoils what the student has right tells another story."""
+    return all(
+        _same(other.values[name], expected)
+        for name, expected in item.expected.items()
+        if name in item.call.values
+        and name in other.values
+        and _same(item.call.values[name], expected)
+    )
 
 
 def _finite(value: Any) -> bool:
@@ -265,12 +300,15 @@ def _equal(factors: Sequence[float], wanted: Sequence[float]) -> bool:
 
 def _missing_batch_sum(name: str, pairs: Sequence[Pair]) -> Diagnosis | None:
     if all(
-        g.ndim == e.ndim + 1 and g.shape[0] > 1 and _close(e, g.sum(axis=0)) for _, e, g in pairs
+        g.ndim > e.ndim
+        and min(g.shape[: g.ndim - e.ndim]) > 1
+        and _close(e, g.sum(axis=tuple(range(g.ndim - e.ndim))))
+        for _, e, g in pairs
     ):
         return Diagnosis(
             "general/missing-batch-sum",
-            f"{name} still has one entry for each sample: what each sample contributes is not "
-            "added up yet.",
+            f"{name} has too many axes: what the samples contribute is not added up along the "
+            "first of them yet.",
         )
     return None
 

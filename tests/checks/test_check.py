@@ -232,6 +232,65 @@ def test_a_missing_batch_sum_is_found(capsys):
     assert graded(student, capsys)[2].diagnosis.id == "general/missing-batch-sum"
 
 
+def test_a_missing_sum_over_two_axes_is_found(capsys):
+    globals()["layer"] = lambda X: X
+
+    check = Check("layer", lambda X: X.sum((0, 1)), returns={"db": 1})
+    check.case("B and T", X=np.random.default_rng(0).normal(size=(2, 4, 3)))
+    assert check.grade() == 0.0
+    assert check.diagnosis.id == "general/missing-batch-sum"
+    capsys.readouterr()
+
+
+def test_values_in_another_order_are_named_and_get_no_more_points(capsys):
+    points, text, check = graded(lambda X, W, b: right(X, W, b)[::-1], capsys)
+    assert (points, check.diagnosis.id) == (0.0, "general/other-order")
+    assert "Return Z, db." in text
+
+    # The right order with a number beyond the tolerance is no other order.
+    def near(X, W, b):
+        return X @ W.T + b, right(X, W, b)[1] + 1e-12
+
+    check = graded(near, capsys, tolerance={"db": 1e-13})[2]
+    assert check.diagnosis is None or check.diagnosis.id != "general/other-order"
+    # In one case only, it may be chance.
+    once = iter([right, lambda *v: right(*v)[::-1]])
+    assert graded(lambda *v: next(once)(*v), capsys)[2].diagnosis is None
+
+
+def test_a_record_that_spoils_what_is_right_is_not_named(bank, capsys):
+    @bank("layer", "both", "Both are multiplied.")
+    def layer(X, W, b):
+        Z, db = right(X, W, b)
+        return Z + 1, db + 1
+
+    def one_only(X, W, b):
+        Z, db = right(X, W, b)
+        return Z + 1, db
+
+    def one_and_something_else(X, W, b):
+        Z, db = right(X, W, b)
+        return Z + 1, db * db
+
+    def one_by_a_change_of_the_input(X, W, b):
+        Z, db = right(X, W, b)
+        X += 1.0
+        return Z + 1, db * db
+
+    assert graded(one_only, capsys)[2].diagnosis is None
+    assert graded(one_and_something_else, capsys)[2].diagnosis.id == "layer/both"
+    assert graded(one_by_a_change_of_the_input, capsys)[2].diagnosis.id == "general/input-changed"
+
+
+def test_a_dict_of_arrays_is_called_by_its_shapes(capsys):
+    globals()["layer"] = lambda cache: cache["a0"] + 1
+
+    check = Check("layer", lambda cache: cache["a0"], returns={"a": 1})
+    check.case("a cache", cache={"a0": np.ones((2, 3)), "z1": np.zeros((2, 4))})
+    check.grade()
+    assert "Called layer with cache {a0 (2, 3), z1 (2, 4)}." in capsys.readouterr().out
+
+
 # ---------------------------------------------------------------------------- aspects, probes
 
 
