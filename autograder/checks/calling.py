@@ -226,9 +226,12 @@ def _ask(away: Function, what: str, *arguments: Any) -> Call:
         return from_data(away(__name__, what, *arguments))
     except Exception as error:
         # What could not come back, because it is too large, say. A process that is gone is not this.
-        if getattr(error, "raised_there", False):
-            return Call(error=_error_named(str(getattr(error, "name", "Exception")), str(error)))
-        raise
+        if not getattr(error, "raised_there", False):
+            raise
+        name = str(getattr(error, "name", "Exception"))
+        if name == "KeyboardInterrupt":  # as here: the time limit, and no answer of the student's
+            raise KeyboardInterrupt from error
+        return Call(error=_error_named(name, str(error)))
 
 
 def _error_named(name: str, text: str) -> BaseException:

@@ -51,6 +51,8 @@ class Job:
 
     notebook: NotebookNode
     files: Mapping[str, bytes] = field(default_factory=dict)
+    # The notebook of the course that it is, where the course has one.
+    name: str = ""
 
 
 class Engine(Protocol):

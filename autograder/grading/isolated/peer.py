@@ -34,6 +34,8 @@ class LateError(Exception):
 class PeerError(Exception):
     """What the other side raised: the name of its type and its text."""
 
+    raised_there = True
+
     def __init__(self, name: str, text: str) -> None:
         super().__init__(text)
         self.name = name

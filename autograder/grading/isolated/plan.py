@@ -30,8 +30,8 @@ class Test:
     cell: str
     source: str
     asks: tuple[str, ...]
-    # The answer is an object, made with the library that the other exercises do without.
-    probes: bool
+    # Where the answer is an object, all that the probe needs: it runs where the object lives.
+    probe: str | None
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def plan_for(name: str, source: NotebookNode) -> Plan | None:
     statements = [
         s for cell in given for s in _statements(cell.source) if not s[1] & set(answers)
     ]
-    prepared: dict[int, str] = {}
+    needed: set[str] = set()
     found: dict[str, Test] = {}
     objects: set[str] = set()
     for cell in tests:
@@ -83,17 +83,16 @@ def plan_for(name: str, source: NotebookNode) -> Plan | None:
             if isinstance(node, ast.Constant) and isinstance(node.value, str)
         }
         keywords = {k.arg for n in ast.walk(tree) if isinstance(n, ast.Call) for k in n.keywords}
-        _collect(free - set(answers), statements, prepared)
+        needed |= free - set(answers)
         asks = tuple(sorted((free | text | {k for k in keywords if k}) & set(answers)))
-        probes = _has_probe(tree)
-        if probes:
-            objects |= {answers[n] for n in asks if n in text | free}
-        found[cell.id] = Test(cell.id, cell.source, asks, probes)
-    # What prepared statements need of the student would be asked for too early.
-    source_text = "\n\n".join(prepared[i] for i in sorted(prepared))
+        probe = None
+        if probed := _probe_names(tree):
+            objects |= {answers[n] for n in asks}
+            probe = _slice(probed, [*statements, *_statements(cell.source)])
+        found[cell.id] = Test(cell.id, cell.source, asks, probe)
     return Plan(
         name=name,
-        prepared=source_text,
+        prepared=_slice(needed, statements),
         tests=found,
         answers=frozenset(answers),
         data=frozenset(_stored(cells)),
@@ -162,21 +161,20 @@ def _statements(source: str) -> Iterator[tuple[frozenset[str], frozenset[str], s
         yield frozenset(_bound(module)), frozenset(_free(module)), ast.unparse(node)
 
 
-def _collect(
-    names: set[str],
-    statements: Sequence[tuple[frozenset[str], frozenset[str], str]],
-    prepared: dict[int, str],
-) -> None:
-    """Add the statements that define ``names``, and what these need in turn."""
-    waiting = set(names)
-    seen: set[str] = set()
+def _slice(
+    names: set[str], statements: Sequence[tuple[frozenset[str], frozenset[str], str]]
+) -> str:
+    """Of ``statements``, those that define ``names`` and what these need in turn, in order."""
+    kept: set[int] = set()
+    waiting, seen = set(names), set(names)
     while waiting:
         name = waiting.pop()
-        seen.add(name)
-        for number, (bound, free, text) in enumerate(statements):
-            if name in bound and number not in prepared:
-                prepared[number] = text
+        for number, (bound, free, _) in enumerate(statements):
+            if name in bound and number not in kept:
+                kept.add(number)
                 waiting |= free - seen
+                seen |= free
+    return "\n\n".join(statements[number][2] for number in sorted(kept))
 
 
 def _bound(tree: ast.Module) -> list[str]:
@@ -256,13 +254,15 @@ def _read(tree: ast.Module, *, top: bool = False, nested: bool = False) -> set[s
     return names
 
 
-def _has_probe(tree: ast.Module) -> bool:
-    return any(
-        keyword.arg == "probe"
+def _probe_names(tree: ast.Module) -> set[str]:
+    """The functions that a test cell gives as ``probe=``."""
+    return {
+        keyword.value.id
         for node in ast.walk(tree)
         if isinstance(node, ast.Call)
         for keyword in node.keywords
-    )
+        if keyword.arg == "probe" and isinstance(keyword.value, ast.Name)
+    }
 
 
 def _imported(cells: Sequence[NotebookNode]) -> Iterator[str]:

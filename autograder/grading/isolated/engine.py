@@ -1,0 +1,196 @@
+"""The engine: one notebook in, the executed notebook out, with student and tests kept apart."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import copy
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nbformat import NotebookNode
+from nbformat.v4 import new_output
+
+from autograder.grading.engine import DEAD, TIMEOUT, Job, Limits
+from autograder.grading.isolated.messages import as_outputs
+from autograder.grading.isolated.peer import Channel, GoneError, LateError
+from autograder.grading.isolated.plan import Plan, steps
+from autograder.grading.isolated.warmth import Preload, Warmth, Zygote
+from autograder.grading.isolated.wire import WireError, decode, encode
+
+# After an interrupt, a cell has this long to end by itself; then its process is killed.
+GRACE_SECONDS = 1.0
+INTERRUPTED = "No reply before the time limit."
+DIED = "The process that ran this cell died."
+
+
+@dataclass(frozen=True)
+class IsolatedEngine:
+    """Student's cells in a confined process, test cells in another; see the package."""
+
+    plans: Mapping[str, Plan]
+    limits: Limits = Limits()
+    preload: Preload = field(default_factory=Preload)
+    # Run also the instructor's cells without points, so that feedback shows their pictures.
+    every_cell: bool = False
+
+    def execute(self, job: Job) -> NotebookNode:
+        """See ``Engine.execute``."""
+        notebook = copy.deepcopy(job.notebook)
+        with _Execution(self, job, notebook) as execution:
+            execution.run()
+        return notebook
+
+    def warmth(self) -> Warmth:
+        """The warm processes of this worker process."""
+        global _warmth
+        if _warmth is None or _warmth[0] != self:
+            if _warmth is not None:
+                _warmth[1].close()
+            _warmth = (self, Warmth(self.plans, self.preload))
+        return _warmth[1]
+
+    def layers(self) -> list[dict[str, Any]]:
+        """See ``Engine.layers``."""
+        return []
+
+
+# One engine for each worker process.
+_warmth: tuple[IsolatedEngine, Warmth] | None = None
+
+
+@atexit.register
+def _close() -> None:
+    if _warmth is not None:
+        _warmth[1].close()
+
+
+@dataclass
+class _Process:
+    """A forked process, and the channel on which it takes orders."""
+
+    zygote: Zygote
+    pid: int
+    orders: Channel
+    gone: bool = False
+
+    def end(self) -> None:
+        self.orders.close()
+        self.zygote.end(self.pid)
+        self.gone = True
+
+
+class _Execution:
+    """One notebook on its way through its two or three processes."""
+
+    def __init__(self, engine: IsolatedEngine, job: Job, notebook: NotebookNode) -> None:
+        self._engine = engine
+        self._limits = engine.limits
+        self._plan = engine.plans[job.name]
+        self._notebook = notebook
+        self._deadline = time.monotonic() + engine.limits.notebook_seconds
+        self._folder = Path(tempfile.mkdtemp(prefix="autograder-"))
+        for name, data in job.files.items():
+            path = self._folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        self._students: dict[str, _Process] = {}
+        self._judge: _Process | None = None
+
+    def __enter__(self) -> _Execution:
+        warmth = self._engine.warmth()
+        roles = ["plain", "objects"] if self._plan.objects else ["plain"]
+        order = {
+            "folder": str(self._folder),
+            "output_bytes": self._limits.output_bytes,
+            "pictures": True,
+            "notebook": self._plan.name,
+            "students": roles,
+        }
+        to_students: list[socket.socket] = []
+        for role in roles:
+            mine, theirs = socket.socketpair()
+            judges, students = socket.socketpair()
+            pid = warmth.zygote(role).fork(order, [theirs, students])
+            self._students[role] = _Process(warmth.zygote(role), pid, Channel(mine))
+            to_students.append(judges)
+        mine, theirs = socket.socketpair()
+        pid = warmth.zygote("judge").fork(order, [theirs, *to_students])
+        self._judge = _Process(warmth.zygote("judge"), pid, Channel(mine))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for process in [*self._students.values(), self._judge]:
+            if process is not None and not process.gone:
+                process.end()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def run(self) -> None:
+        """Execute every cell in order; see ``Engine.execute``."""
+        decided = steps(self._plan, self._notebook)
+        for index, step in decided.items():
+            if step == "skip" and not self._engine.every_cell:
+                continue
+            cell = self._notebook.cells[index]
+            cell.outputs = self._test(cell) if step == "test" else self._run(cell, index)
+
+    def _run(self, cell: NotebookNode, index: int) -> list[NotebookNode]:
+        grade_id = cell.metadata.get("nbgrader", {}).get("grade_id")
+        shown = "objects" if grade_id in self._plan.objects else "plain"
+        order = [grade_id or f"cell {index + 1}", cell.source]
+        found: list[NotebookNode] = []
+        for role, process in self._students.items():
+            outputs = self._ask(process, order, [process])
+            if role == shown:
+                found = outputs
+        return found
+
+    def _test(self, cell: NotebookNode) -> list[NotebookNode]:
+        test = self._plan.tests.get(str(cell.metadata.nbgrader.grade_id))
+        assert self._judge is not None
+        if test is None:
+            return [_error("NameError", "This test cell is not one of the course.")]
+        student = self._students["plain" if test.probe is None else "objects"]
+        if student.gone:
+            return [_error(DEAD, DIED)]
+        return self._ask(self._judge, test.cell, [student, self._judge])
+
+    def _ask(
+        self, process: _Process, order: Any, culprits: list[_Process]
+    ) -> list[NotebookNode]:
+        """The outputs of one cell. Past its time the ``culprits`` are interrupted, then killed."""
+        if process.gone:
+            return [_error(DEAD, DIED)]
+        now = time.monotonic()
+        deadline = min(now + self._limits.cell_seconds, self._deadline)
+        late: list[NotebookNode] = []
+        try:
+            process.orders.deadline = None
+            process.orders.send(encode(order))
+            try:
+                process.orders.deadline = max(deadline, now + 0.01)
+                answer = process.orders.receive()
+            except LateError:
+                late = [_error(TIMEOUT, INTERRUPTED)]
+                for culprit in culprits:
+                    culprit.zygote.interrupt(culprit.pid)
+                process.orders.deadline = time.monotonic() + GRACE_SECONDS
+                answer = process.orders.receive()
+            return [*as_outputs(decode(answer)), *late]
+        except LateError:
+            for culprit in culprits:
+                culprit.end()
+            return late
+        except (GoneError, WireError, ValueError):
+            process.end()
+            return [_error(DEAD, DIED)]
+
+
+def _error(name: str, sentence: str) -> NotebookNode:
+    return new_output("error", ename=name, evalue=sentence, traceback=[f"{name}: {sentence}"])

@@ -1,0 +1,53 @@
+"""What the engine says to the two processes, and the outputs that come back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nbformat import NotebookNode
+from nbformat.v4 import new_output
+
+OUTPUT_TYPES = frozenset({"stream", "display_data", "execute_result", "error"})
+MOST_OUTPUTS = 10_000
+
+
+def as_outputs(told: Any) -> list[NotebookNode]:
+    """The outputs of a cell from what a process says they are. Raises ``ValueError``.
+
+    A student's process may say anything. Only fields of the notebook format are taken, and only
+    where they are of the right kind.
+    """
+    if not isinstance(told, list) or len(told) > MOST_OUTPUTS:
+        raise ValueError("The outputs of a cell are malformed.")
+    return [_output(output) for output in told]
+
+
+def _output(told: Any) -> NotebookNode:
+    if not isinstance(told, dict) or told.get("output_type") not in OUTPUT_TYPES:
+        raise ValueError("An output is malformed.")
+    kind = told["output_type"]
+    if kind == "stream":
+        name = "stderr" if told.get("name") == "stderr" else "stdout"
+        return new_output("stream", name=name, text=_text(told.get("text")))
+    if kind == "error":
+        lines = told.get("traceback")
+        if not isinstance(lines, list):
+            raise ValueError("A traceback is malformed.")
+        return new_output(
+            "error",
+            ename=_text(told.get("ename")),
+            evalue=_text(told.get("evalue")),
+            traceback=[_text(line) for line in lines],
+        )
+    data = told.get("data")
+    if not isinstance(data, dict):
+        raise ValueError("An output is malformed.")
+    clean = {_text(key): _text(value) for key, value in data.items()}
+    return new_output(kind, data=clean)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("A text is malformed.")
+    # A lone half of a surrogate pair cannot be written to a file.
+    return value.encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,133 @@
+"""The warm processes of one worker, started when the first notebook needs them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from autograder.grading.isolated.plan import Plan
+from autograder.grading.isolated.zygote import receive, send
+
+# One thread of arithmetic in each process: a fork would lose the others, and notebooks run side
+# by side anyway.
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class Preload:
+    """What a warm process imports and calls before the first fork, by role."""
+
+    # Imported in the student's processes. Nothing of tests, mistakes or the gradebook.
+    student: tuple[str, ...] = ()
+    # Imported in the judge's process.
+    judge: tuple[str, ...] = ()
+    # Functions without arguments, called in the judge's process: (module, function).
+    judge_calls: tuple[tuple[str, str], ...] = ()
+    # The library that only exercises about its objects may use.
+    library: str = "torch"
+
+
+class Zygote:
+    """A warm process, seen from outside."""
+
+    def __init__(self, order: Mapping[str, Any]) -> None:
+        mine, theirs = socket.socketpair()
+        environment = {**os.environ, **dict.fromkeys(THREADS, "1"), "MPLBACKEND": "agg"}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "autograder.grading.isolated.zygote"],
+            stdin=theirs,
+            env=environment,
+            start_new_session=True,
+        )
+        theirs.close()
+        self._control = mine
+        send(mine, dict(order))
+        self._warm = False
+
+    def fork(self, order: Mapping[str, Any], sockets: Sequence[socket.socket]) -> int:
+        """A new process that gets ``sockets``, which are closed here; its number."""
+        self._await_warmth()
+        send(self._control, ["fork", dict(order)], [sock.fileno() for sock in sockets])
+        pid, _ = receive(self._control)
+        for sock in sockets:
+            sock.close()
+        return int(pid)
+
+    def interrupt(self, pid: int) -> None:
+        """What Ctrl-C does."""
+        send(self._control, ["signal", pid, int(signal.SIGINT)])
+
+    def end(self, pid: int) -> None:
+        """Kill and bury."""
+        send(self._control, ["end", pid])
+
+    def close(self) -> None:
+        """End the warm process and all that it forked."""
+        self._control.close()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _await_warmth(self) -> None:
+        if not self._warm:
+            receive(self._control)
+            self._warm = True
+
+
+class Warmth:
+    """The warm processes for a set of plans, by role: ``plain``, ``objects`` and ``judge``."""
+
+    def __init__(self, plans: Mapping[str, Plan], preload: Preload) -> None:
+        base: dict[str, Any] = {"absent": [], "calls": [], "plans": {}}
+        provided = {name for plan in plans.values() for name in plan.imports}
+        self._orders = {
+            "plain": {
+                **base,
+                "role": "plain",
+                "absent": [preload.library],
+                "imports": list(preload.student),
+            },
+            "objects": {
+                **base,
+                "role": "objects",
+                "imports": [*preload.student, preload.library],
+            },
+            "judge": {
+                **base,
+                "role": "judge",
+                "imports": [*preload.judge, *sorted(provided)],
+                "calls": [list(call) for call in preload.judge_calls],
+                "plans": {
+                    name: {
+                        "prepared": plan.prepared,
+                        "tests": [
+                            [t.cell, t.source, t.asks, t.probe] for t in plan.tests.values()
+                        ],
+                    }
+                    for name, plan in plans.items()
+                },
+            },
+        }
+        self._zygotes: dict[str, Zygote] = {}
+        wanted = ["judge", "plain"]
+        wanted += ["objects"] if any(plan.objects for plan in plans.values()) else []
+        for role in wanted:  # all at once: each takes a second to import
+            self._zygotes[role] = Zygote(self._orders[role])
+
+    def zygote(self, role: str) -> Zygote:
+        """The warm process of a role."""
+        return self._zygotes[role]
+
+    def close(self) -> None:
+        """End all of them."""
+        for zygote in self._zygotes.values():
+            zygote.close()
+        self._zygotes.clear()

@@ -1,0 +1,163 @@
+"""A warm process that forks a new one for each notebook.
+
+It imports once what every notebook needs, then waits for orders on its standard input, a socket.
+The new process gets its sockets with the order, as file descriptors. ``python -m`` starts it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import os
+import random
+import signal
+import socket
+import struct
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from autograder.grading.isolated.absent import make_absent
+from autograder.grading.isolated.plan import Test
+from autograder.grading.isolated.wire import decode, encode
+
+HEAD = struct.Struct("<Q")
+MOST_DESCRIPTORS = 8
+
+
+@dataclass
+class Warm:
+    """What a forked process starts with."""
+
+    role: str
+    # For the judge: by notebook, the prepared names and the tests.
+    prepared: dict[str, dict[str, Any]] = field(default_factory=dict)
+    tests: dict[str, dict[str, Test]] = field(default_factory=dict)
+
+
+def send(sock: socket.socket, message: Any, descriptors: list[int] | None = None) -> None:
+    """One message, with file descriptors beside it."""
+    data = encode(message)
+    socket.send_fds(sock, [HEAD.pack(len(data))], descriptors or [])
+    sock.sendall(data)
+
+
+def receive(sock: socket.socket) -> tuple[Any, list[int]]:
+    """One message and its file descriptors. Raises ``EOFError`` when the other side has gone."""
+    head, descriptors, _, _ = socket.recv_fds(sock, HEAD.size, MOST_DESCRIPTORS)
+    if not head:
+        raise EOFError
+    data = bytearray()
+    (size,) = HEAD.unpack(head)
+    while len(data) < size:
+        part = sock.recv(size - len(data))
+        if not part:
+            raise EOFError
+        data += part
+    return decode(bytes(data)), list(descriptors)
+
+
+def main() -> None:
+    """Warm up as the first message says, then fork, signal and bury until the engine is gone."""
+    control = socket.socket(fileno=os.dup(0))
+    _redirect(0, 1)
+    warm = _warm_up(receive(control)[0])
+    _redirect(2)
+    gc.collect()
+    gc.freeze()
+    # Children that end are buried by this process only, so that no number is used twice.
+    alive: set[int] = set()
+    send(control, "warm")
+    while True:
+        try:
+            order, descriptors = receive(control)
+        except EOFError:
+            break
+        if order[0] == "fork":
+            pid = os.fork()
+            if pid == 0:
+                control.close()
+                _child(warm, order[1], descriptors)
+            alive.add(pid)
+            for descriptor in descriptors:
+                os.close(descriptor)
+            send(control, pid)
+        elif order[0] == "signal":
+            if order[1] in alive:
+                os.kill(order[1], order[2])
+        elif order[0] == "end":
+            _end(order[1], alive)
+    for pid in list(alive):
+        _end(pid, alive)
+
+
+def _end(pid: int, alive: set[int]) -> None:
+    if pid in alive:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        alive.discard(pid)
+
+
+def _warm_up(order: dict[str, Any]) -> Warm:
+    warm = Warm(order["role"])
+    for library in order["absent"]:
+        make_absent(library)
+    import matplotlib
+
+    matplotlib.use("module://autograder.grading.isolated.figures")
+    for module in order["imports"]:
+        # A notebook may import what is not installed; its cell will say so.
+        with contextlib.suppress(ImportError):
+            importlib.import_module(module)
+    for module, function in order["calls"]:
+        getattr(importlib.import_module(module), function)()
+    for name, plan in order["plans"].items():
+        namespace: dict[str, Any] = {"__name__": "__main__"}
+        exec(compile(plan["prepared"], f"<prepared {name}>", "exec"), namespace)
+        warm.prepared[name] = namespace
+        warm.tests[name] = {cell: Test(cell, *rest) for cell, *rest in plan["tests"]}
+    return warm
+
+
+def _child(warm: Warm, order: dict[str, Any], descriptors: list[int]) -> None:
+    """The life of a forked process; never returns."""
+    try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        random.seed()
+        sockets = [socket.socket(fileno=descriptor) for descriptor in descriptors]
+        numpy = sys.modules.get("numpy")
+        if numpy is not None:
+            numpy.random.seed(int.from_bytes(os.urandom(4), "little"))
+        os.chdir(order["folder"])
+        role: Callable[..., None]
+        if warm.role == "judge":
+            from autograder.grading.isolated.judge import serve as role
+
+            name = order["notebook"]
+            students = dict(zip(order["students"], sockets[1:], strict=True))
+            namespace = dict(warm.prepared[name])
+            role(sockets[0], students, namespace, warm.tests[name], order["output_bytes"])
+        else:
+            from autograder.grading.isolated.student import serve as role
+
+            sys.path.insert(0, "")
+            role(sockets[0], sockets[1], order["output_bytes"], order["pictures"])
+    except BaseException:
+        os._exit(1)
+    os._exit(0)
+
+
+def _redirect(*descriptors: int) -> None:
+    """What a process prints past Python goes nowhere."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in descriptors:
+        os.dup2(null, descriptor)
+    os.close(null)
+
+
+if __name__ == "__main__":
+    main()
