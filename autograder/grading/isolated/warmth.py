@@ -27,8 +27,8 @@ class Preload:
     student: tuple[str, ...] = ()
     # Imported in the judge's process.
     judge: tuple[str, ...] = ()
-    # Functions without arguments, called in the judge's process: (module, function).
-    judge_calls: tuple[tuple[str, str], ...] = ()
+    # Functions without arguments, called where the library is: (module, function).
+    calls: tuple[tuple[str, str], ...] = ()
     # The library that only exercises about its objects may use.
     library: str = "torch"
 
@@ -88,6 +88,7 @@ class Warmth:
     def __init__(self, plans: Mapping[str, Plan], preload: Preload) -> None:
         base: dict[str, Any] = {"absent": [], "calls": [], "plans": {}}
         provided = {name for plan in plans.values() for name in plan.imports}
+        calls = [list(call) for call in preload.calls]
         self._orders = {
             "plain": {
                 **base,
@@ -99,12 +100,13 @@ class Warmth:
                 **base,
                 "role": "objects",
                 "imports": [*preload.student, preload.library],
+                "calls": calls,
             },
             "judge": {
                 **base,
                 "role": "judge",
                 "imports": [*preload.judge, *sorted(provided)],
-                "calls": [list(call) for call in preload.judge_calls],
+                "calls": calls,
                 "plans": {
                     name: {
                         "prepared": plan.prepared,
