@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -15,9 +14,20 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from autograder.course import CourseFolder, commands, nbgrader_config
 from autograder.errors import UserError
-from autograder.files import require_writable, write_whole
-from autograder.grading import KernelEngine, Limits, Unreadable, grade_class
-from autograder.reports import class_table, progress_table, write_feedback, write_reason
+from autograder.files import require_writable
+from autograder.grading.engine import Engine, KernelEngine, Limits
+from autograder.grading.grade import Grading, grade_class
+from autograder.grading.isolated.engine import IsolatedEngine
+from autograder.grading.isolated.plan import Plan, plan_for
+from autograder.grading.isolated.warmth import Preload
+from autograder.grading.results import Result, Unreadable
+from autograder.reports import (
+    ClassTable,
+    RecordFile,
+    progress_table,
+    write_feedback,
+    write_reason,
+)
 
 app = typer.Typer(
     add_completion=False,
@@ -34,6 +44,23 @@ GradebookUrl = Annotated[
     str | None, typer.Option(help="URL of the gradebook; sqlite:///gradebook.db of the course.")
 ]
 Seconds = Annotated[float | None, typer.Option(min=0.1, help="Seconds a cell may take.")]
+
+# What the warm processes have imported before a notebook comes.
+PRELOAD = Preload(
+    student=(
+        "numpy",
+        "matplotlib.pyplot",
+        "IPython.core.formatters",
+        "autograder.checks.calling",
+        "autograder.pictures",
+    ),
+    judge=("numpy", "autograder.checks"),
+    calls=(("autograder.checks.reference", "warm_up"), ("autograder.mistakes", "all_mistakes")),
+)
+WAYS = {
+    "apart": "with the student's code in a process of its own, apart from the tests",
+    "kernel": "in a kernel that the student's code shares with the tests",
+}
 
 
 def main() -> None:
@@ -81,43 +108,84 @@ def grade(
     ] = None,
     force: Annotated[bool, typer.Option(help="Grade again what was graded before.")] = False,
     feedback: Annotated[bool, typer.Option(help="Write feedback pages too.")] = False,
+    every_cell: Annotated[
+        bool, typer.Option(help="Run also cells without points that nobody changed: pictures.")
+    ] = False,
     timeout: Seconds = None,
     course: Course = Path(),
 ) -> None:
     """Grade a class into nbgrader's gradebook."""
     folder = CourseFolder(course.resolve())
-    wanted = folder.select(names or [])
+    wanted = folder.select_assignments(names or [])
     if json_file is not None:
         require_file(json_file)
-    with bar("grading") as progress:
-        grading = grade_class(
-            folder,
-            wanted,
-            kernel_engine(folder, timeout),
-            submitted=submitted,
-            gradebook=gradebook,
-            workers=workers,
-            force=force,
-            progress=progress,
-        )
-    if json_file is not None:
-        data = json.dumps(grading.as_json(), indent=2, allow_nan=False)
-        write_whole(json_file.absolute(), (data + "\n").encode())
+    engine = course_engine(folder, wanted, timeout, every_cell)
+    grade_and_report(
+        folder,
+        wanted,
+        engine,
+        json_file=json_file,
+        feedback=feedback,
+        submitted=submitted,
+        gradebook=gradebook,
+        workers=workers,
+        force=force,
+    )
+
+
+def grade_and_report(
+    folder: CourseFolder,
+    names: list[str],
+    engine: Engine,
+    *,
+    json_file: Path | None = None,
+    feedback: bool = False,
+    gradebook: str | None = None,
+    **options: Any,
+) -> None:
+    """Grade, write records and pages, and show the table."""
+    records = RecordFile(json_file.absolute()) if json_file is not None else None
+    table = ClassTable()
+
+    def record(results: Sequence[Result | Unreadable]) -> None:
+        table.add(results)
+        if records is not None:
+            records.add(results)
+        for result in results:
+            if feedback and isinstance(result, Unreadable):
+                write_reason(folder, result)
+
+    try:
+        with bar("grading") as progress:
+            grading = grade_class(
+                folder, names, engine, record, gradebook=gradebook, progress=progress, **options
+            )
+        if records is not None:
+            records.finish(grading.layers)
+    finally:
+        if records is not None:
+            records.discard()
     if feedback:
         with bar("feedback") as progress:
-            write_feedback(folder, wanted, gradebook, progress)
-        for result in grading.results:
-            if isinstance(result, Unreadable):
-                write_reason(folder, result)
-    console().print(class_table(grading.results))
+            write_feedback(folder, names, gradebook, progress)
+    console().print(table.rich())
+    for sentence in table.more(), *how(grading):
+        if sentence:
+            print(sentence)
+
+
+def how(grading: Grading) -> Iterator[str]:
+    """Sentences about what was executed, in which way, and behind which walls."""
     if grading.skipped:
-        print(
+        yield (
             f"{grading.skipped} submissions are not newer than their graded version and were "
             "not run again; --force runs them."
         )
+    for way, count in sorted(grading.ways.items()):
+        yield f"{count} notebooks were graded {WAYS[way]}."
     missing = [layer["layer"] for layer in grading.layers if not layer["in_force"]]
     if missing:
-        print(f"Not in force while grading: {'; '.join(missing)}.")
+        yield f"Not in force while grading: {'; '.join(missing)}."
 
 
 @app.command()
@@ -146,26 +214,30 @@ def demo(
     folder = CourseFolder(course.resolve())
     made = make_class(folder, directory.absolute())
     names = made.names()
-    with bar("grading") as progress:
-        grading = grade_class(
-            made, names, kernel_engine(made), workers=workers, force=True, progress=progress
-        )
-    with bar("feedback") as progress:
-        write_feedback(made, names, progress=progress)
-    for result in grading.results:
-        if isinstance(result, Unreadable):
-            write_reason(made, result)
-    console().print(class_table(grading.results))
+    engine = course_engine(made, names)
+    grade_and_report(made, names, engine, feedback=True, workers=workers, force=True)
     print(f"gradebook: {made.root / 'gradebook.db'}")
     print(f"feedback:  {made.root / 'feedback'}/<student>/<notebook>/<notebook>.html")
     print(f"The folder is a whole nbgrader course: cd {made.root} and run nbgrader there.")
 
 
-def kernel_engine(course: CourseFolder, cell_seconds: float | None = None) -> KernelEngine:
+def course_engine(
+    course: CourseFolder,
+    names: Sequence[str],
+    cell_seconds: float | None = None,
+    every_cell: bool = False,
+) -> IsolatedEngine:
     """The engine with the limits of ``nbgrader_config.py``, or of the command line."""
     config = nbgrader_config(course)
     seconds = cell_seconds or float(config.get("Execute", {}).get("timeout", Limits.cell_seconds))
-    return KernelEngine(Limits(cell_seconds=seconds), config)
+    limits = Limits(cell_seconds=seconds)
+    plans: dict[str, Plan] = {}
+    for assignment in names:
+        for name in course.notebooks(assignment):
+            plan = plan_for(name, course.instructor_source(assignment, name))
+            if plan is not None:
+                plans[f"{assignment}/{name}"] = plan
+    return IsolatedEngine(plans, KernelEngine(limits, config), limits, PRELOAD, every_cell)
 
 
 def console() -> Console:

@@ -225,7 +225,7 @@ def _ask(away: Function, what: str, *arguments: Any) -> Call:
     try:
         return from_data(away(__name__, what, *arguments))
     except Exception as error:
-        # What could not come back, because it is too large, say. A process that is gone is not this.
+        # What could not come back, because it is too large, say; not that the process is gone.
         if not getattr(error, "raised_there", False):
             raise
         name = str(getattr(error, "name", "Exception"))

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jupytext
+import nbformat
 from nbformat import NotebookNode
 
 from autograder.errors import UserError
@@ -70,9 +71,41 @@ class CourseFolder:
             raise UserError(f"{self.source} holds no notebook source such as 01-forward-pass.py.")
         return found
 
+    def assignments(self) -> list[str]:
+        """Everything that can be graded: these notebooks, and folders as nbgrader has them.
+
+        Raises ``UserError`` when there is nothing.
+        """
+        folders = [p.name for p in self.source.glob("*/") if any(p.glob("*.ipynb"))]
+        texts = [p.stem for p in self.source.glob("*.py") if NAME.fullmatch(p.stem)]
+        return sorted({*folders, *texts}) or self.names()
+
+    def notebooks(self, assignment: str) -> list[str]:
+        """The notebooks of an assignment: one of its own name, or all that lie in its folder."""
+        if self.source_text(assignment).is_file():
+            return [assignment]
+        return sorted(p.stem for p in (self.source / assignment).glob("*.ipynb"))
+
+    def instructor_source(self, assignment: str, name: str) -> NotebookNode:
+        """The instructor's notebook, from the text where there is one. Raises ``UserError``."""
+        if self.source_text(assignment).is_file():
+            return read_source(self.source_text(assignment))
+        path = self.source / assignment / f"{name}.ipynb"
+        try:
+            notebook: NotebookNode = nbformat.read(path, as_version=4)
+            return notebook
+        except Exception as error:
+            raise UserError(f"{path} is not a notebook that can be read.") from error
+
     def select(self, wanted: Sequence[str]) -> list[str]:
         """``wanted``, or every notebook when it is empty. Raises ``UserError`` on a wrong name."""
-        known = self.names()
+        return self._known(wanted, self.names())
+
+    def select_assignments(self, wanted: Sequence[str]) -> list[str]:
+        """As ``select``, of everything that can be graded."""
+        return self._known(wanted, self.assignments())
+
+    def _known(self, wanted: Sequence[str], known: list[str]) -> list[str]:
         for name in wanted:
             if name not in known:
                 raise UserError(

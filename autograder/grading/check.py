@@ -9,8 +9,8 @@ from traitlets.config import Config
 
 from autograder.errors import UserError
 from autograder.grading.engine import Limits, NoKernelError, execute_in
-from autograder.grading.gradebook import GradedCell, drop_copied_cells
-from autograder.grading.results import Result, cell_results, make_gradable
+from autograder.grading.marking import drop_copied_cells
+from autograder.grading.results import GradedCell, Result, cell_results, make_gradable
 from autograder.grading.submissions import UnreadableError, read_notebook
 
 # Every test cell of the course ends in this call.

@@ -55,13 +55,21 @@ class Job:
     name: str = ""
 
 
+@dataclass(frozen=True)
+class Executed:
+    """An executed notebook, and in which way: ``apart`` from the tests, or in a ``kernel``."""
+
+    notebook: NotebookNode
+    way: str
+
+
 class Engine(Protocol):
     """Executes one notebook. Never raises for what the notebook does.
 
     Raises ``NoKernelError`` when the machine cannot execute it now.
     """
 
-    def execute(self, job: Job) -> NotebookNode:
+    def execute(self, job: Job) -> Executed:
         """A copy of the notebook with outputs.
 
         A cell that was stopped, or that was not reached, ends in an output of type error whose
@@ -81,7 +89,7 @@ class KernelEngine:
     limits: Limits = Limits()
     config: Config = field(default_factory=Config)
 
-    def execute(self, job: Job) -> NotebookNode:
+    def execute(self, job: Job) -> Executed:
         """See ``Engine.execute``."""
         notebook = copy.deepcopy(job.notebook)
         limit_memory(self.limits.memory_bytes)
@@ -91,7 +99,7 @@ class KernelEngine:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(data)
             execute_in(notebook, Path(scratch), self.limits, self.config)
-        return notebook
+        return Executed(notebook, "kernel")
 
     def layers(self) -> list[dict[str, Any]]:
         """The kernel runs with the rights of whoever grades; say so."""

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import sqlite3
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,36 +22,20 @@ from nbgrader.preprocessors import (
     ClearSolutions,
     ComputeChecksums,
     LockCells,
-    OverwriteCells,
-    OverwriteKernelspec,
-    SaveAutoGrades,
     SaveCells,
 )
 from sqlalchemy.exc import SAWarning, SQLAlchemyError
 from traitlets.config import Config
 
-from autograder.course import CourseFolder, nbgrader_config, read_source
+from autograder.course import CourseFolder, nbgrader_config
 from autograder.errors import UserError
 from autograder.files import require_writable
+from autograder.grading.ledger import Entry, Ledger
+from autograder.grading.marking import Sheet
 
 # nbgrader's generate_assignment up to the step that writes the cells to the gradebook.
 ENTER = (LockCells, ClearSolutions, ClearOutput, CheckCellMetadata, ComputeChecksums, SaveCells)
-MERGE = (ClearOutput, OverwriteKernelspec, OverwriteCells, CheckCellMetadata)
-SAVE = (SaveAutoGrades, AssignLatePenalties, CheckCellMetadata)
 SQLITE = "sqlite:///"
-
-# nbgrader's steps report through this logger what the results say anyway.
-logging.getLogger("traitlets").addHandler(logging.NullHandler())
-logging.getLogger("traitlets").setLevel(logging.CRITICAL)
-
-
-@dataclass(frozen=True)
-class GradedCell:
-    """A cell of the source that carries points."""
-
-    name: str
-    max_points: float
-    manual: bool
 
 
 @dataclass(frozen=True)
@@ -90,78 +72,71 @@ class Gradebook:
     def session(self) -> Iterator[Any]:
         """nbgrader's own object; closed at the end."""
         _put_programs_on_path()
+        with self._said_in_a_sentence(), _quiet(), Database(self.url, self.course_id) as database:
+            yield database
+
+    def enter(self, assignment: str) -> list[Sheet]:
+        """Make the assignment, or bring it up to date with ``source/``; its notebooks.
+
+        Raises ``UserError`` when the gradebook has grades for other cells under this name.
+        """
+        sheets: list[Sheet] = []
+        with self.session() as database:
+            database.update_or_create_assignment(assignment)
+            for name in self.course.notebooks(assignment):
+                notebook = self.course.instructor_source(assignment, name)
+                sheet = Sheet(assignment, name, notebook)
+                with contextlib.suppress(MissingEntry):
+                    stored = database.find_notebook(name, assignment)
+                    known = {cell.name for cell in stored.source_cells}
+                    if known != sheet.cell_names:
+                        _require_no_submissions(stored, name, self.url)
+                sheets.append(sheet)
+        return [
+            Sheet(assignment, s.name, self._run(ENTER, s.notebook, assignment, s.name))
+            for s in sheets
+        ]
+
+    def ledger(self, assignment: str) -> Ledger:
+        """Where the points of this assignment are written."""
+        with self._said_in_a_sentence():
+            return Ledger(self.url, assignment)
+
+    def write(self, ledger: Ledger, entries: Sequence[Entry]) -> None:
+        """Write submissions whole, with nbgrader's penalty for those that are late."""
+        with self._said_in_a_sentence(), _quiet():
+            for student in ledger.write(entries):
+                for marks in next(e for e in entries if e.student == student).marks:
+                    step = AssignLatePenalties(config=self.config)
+                    resources = self._resources(ledger.assignment, marks.name, student)
+                    step(NotebookNode(cells=[], metadata={}), resources)
+
+    @contextlib.contextmanager
+    def _said_in_a_sentence(self) -> Iterator[None]:
         try:
-            with _quiet(), Database(self.url, self.course_id) as database:
-                yield database
+            yield
         except SQLAlchemyError as error:
             reason = str(getattr(error, "orig", None) or error).splitlines()[0]
             raise UserError(f"The gradebook {self.url} cannot be used: {reason}.") from error
 
-    def enter(self, name: str) -> None:
-        """Make the assignment ``name``, or bring it up to date with ``source/``.
-
-        Raises ``UserError`` when the gradebook has grades for other cells under this name.
-        """
-        with self.session() as database:
-            database.update_or_create_assignment(name)
-            with contextlib.suppress(MissingEntry):
-                known = {cell.name for cell in database.find_notebook(name, name).source_cells}
-                if known != self.cell_names(name):
-                    _require_no_submissions(database, name, self.url)
-        notebook = read_source(self.course.source_text(name))
-        self._run(ENTER, notebook, name, student=None)
-
-    def graded_cells(self, name: str) -> list[GradedCell]:
-        """The cells of ``name`` that carry points, in the order of the source."""
-        source = read_source(self.course.source_text(name))
-        return [
-            GradedCell(meta.grade_id, float(meta.points), bool(meta.solution or meta.task))
-            for cell in source.cells
-            if (meta := cell.metadata.get("nbgrader")) and (meta.grade or meta.task)
-        ]
-
-    def cell_names(self, name: str) -> frozenset[str]:
-        """The grade ids of all cells of the source, with points or without."""
-        source = read_source(self.course.source_text(name))
-        return frozenset(
-            cell.metadata.nbgrader.grade_id for cell in source.cells if "nbgrader" in cell.metadata
-        )
-
-    def merge(self, notebook: NotebookNode, name: str) -> NotebookNode:
-        """The submission with the test cells of the source, without outputs."""
-        drop_copied_cells(notebook)
-        return self._run(MERGE, notebook, name, student=None)
-
-    def start_submission(self, student: str, name: str, timestamp: datetime | None) -> None:
-        """Make the student and the submission where they are missing."""
-        with self.session() as database:
-            database.update_or_create_student(student)
-            more = {} if timestamp is None else {"timestamp": timestamp}
-            database.update_or_create_submission(name, student, **more)
-
-    def save(self, notebook: NotebookNode, name: str, student: str) -> None:
-        """Write the points of an executed notebook. Manual scores stay."""
-        self._run(SAVE, notebook, name, student)
-
-    def _run(
-        self, steps: tuple[Any, ...], notebook: NotebookNode, name: str, student: str | None
-    ) -> NotebookNode:
-        resources = {
+    def _resources(self, assignment: str, name: str, student: str | None) -> dict[str, Any]:
+        return {
             "nbgrader": {
                 "notebook": name,
-                "assignment": name,
+                "assignment": assignment,
                 "student": student,
                 "db_url": self.url,
             },
             "unique_key": name,
         }
-        try:
-            with _quiet():
-                for step in steps:
-                    notebook, resources = step(config=self.config).preprocess(notebook, resources)
-        except SQLAlchemyError as error:
-            reason = str(getattr(error, "orig", None) or error).splitlines()[0]
-            raise UserError(f"The gradebook {self.url} cannot be used: {reason}.") from error
+
+    def _run(
+        self, steps: tuple[Any, ...], notebook: NotebookNode, assignment: str, name: str
+    ) -> NotebookNode:
+        resources = self._resources(assignment, name, None)
+        with self._said_in_a_sentence(), _quiet():
+            for step in steps:
+                notebook, resources = step(config=self.config).preprocess(notebook, resources)
         return notebook
 
 
@@ -181,23 +156,8 @@ def _put_programs_on_path() -> None:
         os.environ["PATH"] = f"{here}{os.pathsep}{path}"
 
 
-def drop_copied_cells(notebook: NotebookNode) -> None:
-    """Of cells with one grade_id, the last keeps it, as in nbgrader; the others become ordinary.
-
-    Stock nbgrader leaves empty metadata on the others, and its next step then takes the whole
-    class for one of an old version and stops.
-    """
-    seen: set[str] = set()
-    for cell in reversed(notebook.cells):
-        grade_id = cell.metadata.get("nbgrader", {}).get("grade_id")
-        if grade_id in seen:
-            del cell.metadata["nbgrader"]
-        elif grade_id is not None:
-            seen.add(grade_id)
-
-
-def _require_no_submissions(database: Any, name: str, url: str) -> None:
-    if database.find_notebook(name, name).submissions:
+def _require_no_submissions(stored: Any, name: str, url: str) -> None:
+    if stored.submissions:
         raise UserError(
             f"The gradebook {url} has grades for other cells of {name} than source/ does: it "
             "belongs to another course or version; name another one with --gradebook."

@@ -12,13 +12,21 @@ from nbformat.v4 import new_output
 from nbgrader.utils import determine_grade, is_grade, is_solution
 
 from autograder.grading.engine import TIMEOUT
-from autograder.grading.gradebook import GradedCell
 
 # The last line of a report that names a mistake; see autograder.checks.
 DIAGNOSIS = re.compile(r"^Diagnosis: (.*) \[([A-Za-z0-9_]+/[a-z0-9-]+)\]$", re.MULTILINE)
 
 # Where IPython says a syntax error is: a file that nobody sees, and a line of the cell.
 PLACE = re.compile(r"\([\w<>/.-]+, line (\d+)\)")
+
+
+@dataclass(frozen=True)
+class GradedCell:
+    """A cell of the source that carries points."""
+
+    name: str
+    max_points: float
+    manual: bool
 
 
 @dataclass(frozen=True)

@@ -22,15 +22,11 @@ class UnreadableError(Exception):
 
 @dataclass(frozen=True)
 class Submission:
-    """One student's notebook: ``submitted/<student>/<name>/<name>.ipynb``."""
+    """What one student handed in for one assignment: ``submitted/<student>/<assignment>/``."""
 
     student: str
-    name: str
+    assignment: str
     folder: Path
-
-    @property
-    def path(self) -> Path:
-        return self.folder / f"{self.name}.ipynb"
 
     def timestamp(self) -> datetime | None:
         """When it was handed in, where the folder says so."""
@@ -40,46 +36,49 @@ class Submission:
         """What else the student handed in, by relative path."""
         return files_beside(self.folder)
 
-    def read(self, known: frozenset[str]) -> NotebookNode:
-        """The notebook. Raises ``UnreadableError`` when there is none of this course.
+    def read(self, name: str) -> bytes | UnreadableError:
+        """The bytes of the notebook ``name``, or why there are none."""
+        return read_bytes(self.folder / f"{name}.ipynb")
 
-        ``known`` are the grade ids of the source.
-        """
-        notebook = read_notebook(self.path)
-        ids = {
-            cell.metadata["nbgrader"].get("grade_id")
-            for cell in notebook.cells
-            if isinstance(cell.metadata.get("nbgrader"), dict)
-        }
-        if not ids & known:
-            raise UnreadableError(
-                f"{self.path.name} is a notebook of another course: it has no cell of {self.name}."
-            )
-        return notebook
+
+def read_bytes(path: Path) -> bytes | UnreadableError:
+    """The bytes of a file, or why there are none."""
+    try:
+        if path.is_symlink():
+            return UnreadableError(f"{path.name} is a link, not a file.")
+        return path.read_bytes()
+    except FileNotFoundError:
+        return UnreadableError(f"There is no file {path.name}.")
+    except OSError as error:
+        return UnreadableError(f"{path.name} cannot be read: {error.strerror}.")
 
 
 def read_notebook(path: Path) -> NotebookNode:
     """A notebook of format 4. Raises ``UnreadableError`` with the reason."""
+    data = read_bytes(path)
+    if isinstance(data, UnreadableError):
+        raise data
+    return parse_notebook(path.name, data)
+
+
+def parse_notebook(name: str, data: bytes) -> NotebookNode:
+    """A notebook of format 4; ``name`` stands in the reason of the ``UnreadableError``."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise UnreadableError(f"There is no file {path.name}.") from error
-    except OSError as error:
-        raise UnreadableError(f"{path.name} cannot be read: {error.strerror}.") from error
+        text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise UnreadableError(f"{path.name} is not a notebook: it is not text.") from error
+        raise UnreadableError(f"{name} is not a notebook: it is not text.") from error
     try:
-        data = json.loads(text)
+        content = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UnreadableError(f"{path.name} is not a notebook: it is not JSON.") from error
-    if not isinstance(data, dict) or "cells" not in data and "worksheets" not in data:
-        raise UnreadableError(f"{path.name} is not a notebook: it has no cells.")
+        raise UnreadableError(f"{name} is not a notebook: it is not JSON.") from error
+    if not isinstance(content, dict) or "cells" not in content and "worksheets" not in content:
+        raise UnreadableError(f"{name} is not a notebook: it has no cells.")
     try:
         notebook: NotebookNode = nbformat.reads(text, as_version=4)
         nbformat.validate(notebook)
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UnreadableError(f"{path.name} is not a valid notebook: {reason}.") from error
+        raise UnreadableError(f"{name} is not a valid notebook: {reason}.") from error
     return notebook
 
 
@@ -91,7 +90,7 @@ def find_submissions(submitted: Path, names: Sequence[str]) -> list[Submission]:
     if not submitted.is_dir():
         raise UserError(
             f"There is no folder {submitted}; put submissions at "
-            "submitted/<student>/<notebook>/<notebook>.ipynb, or name the folder with --submitted."
+            "submitted/<student>/<assignment>/, or name the folder with --submitted."
         )
     found = [
         Submission(student.name, name, student / name)
@@ -102,7 +101,7 @@ def find_submissions(submitted: Path, names: Sequence[str]) -> list[Submission]:
     if not found:
         raise UserError(
             f"{submitted} holds no submissions of {', '.join(names)}; they belong at "
-            "submitted/<student>/<notebook>/<notebook>.ipynb."
+            "submitted/<student>/<assignment>/."
         )
     return found
 

@@ -1,6 +1,7 @@
-"""What people read after grading: the table and the feedback pages."""
+"""What people read after grading: the table, the records and the feedback pages."""
 
 from autograder.reports.feedback import write_feedback, write_reason
-from autograder.reports.table import class_table, progress_table
+from autograder.reports.records import RecordFile
+from autograder.reports.table import ClassTable, progress_table
 
-__all__ = ["class_table", "progress_table", "write_feedback", "write_reason"]
+__all__ = ["ClassTable", "RecordFile", "progress_table", "write_feedback", "write_reason"]

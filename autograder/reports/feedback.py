@@ -15,7 +15,8 @@ from nbgrader.preprocessors import GetGrades
 
 from autograder.course import CourseFolder
 from autograder.files import require_writable, write_whole
-from autograder.grading import Gradebook, Unreadable
+from autograder.grading.gradebook import Gradebook
+from autograder.grading.results import Unreadable
 
 READABLE = 0o644
 PAGE = """\

@@ -4,35 +4,53 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from rich.markup import escape
 from rich.table import Table
 
-from autograder.grading import Result, Unreadable
+from autograder.grading.results import Result, Unreadable
 
 SHOWN = 2
+MOST_ROWS = 300
 # What the first line of a report says about an exercise that nobody began.
 UNWRITTEN = ("not written yet", "is not defined")
 
 
-def class_table(results: Sequence[Result | Unreadable]) -> Table:
-    """A row for each student and notebook: points and what went wrong."""
-    table = Table("student", "notebook", "points", "what went wrong", show_lines=True)
-    groups: dict[tuple[str, str], list[Result | Unreadable]] = {}
-    for result in results:
-        groups.setdefault((result.student, result.notebook), []).append(result)
-    for (student, notebook), mine in groups.items():
-        cells = [result for result in mine if isinstance(result, Result)]
-        points = sum(result.points or 0.0 for result in cells)
-        maximum = sum(result.max_points for result in mine)
-        wrong = [result.status for result in mine if isinstance(result, Unreadable)]
-        table.add_row(
-            student,
-            notebook,
-            f"{points:g} of {maximum:g}",
-            escape("\n".join(wrong or what_went_wrong(cells))),
-        )
-    return table
+@dataclass
+class ClassTable:
+    """A row for each student and notebook: points and what went wrong; of a large class, a part."""
+
+    _rows: list[tuple[str, str, str, str]] = field(default_factory=list)
+    _others: int = 0
+
+    def add(self, results: Sequence[Result | Unreadable]) -> None:
+        """The results of one submission."""
+        for notebook in dict.fromkeys(result.notebook for result in results):
+            if len(self._rows) >= MOST_ROWS:
+                self._others += 1
+                continue
+            mine = [result for result in results if result.notebook == notebook]
+            cells = [result for result in mine if isinstance(result, Result)]
+            points = sum(result.points or 0.0 for result in cells)
+            maximum = sum(result.max_points for result in mine)
+            wrong = [result.status for result in mine if isinstance(result, Unreadable)]
+            said = escape("\n".join(wrong or what_went_wrong(cells)))
+            row = (mine[0].student, notebook, f"{points:g} of {maximum:g}", said)
+            self._rows.append(row)
+
+    def rich(self) -> Table:
+        """The table for the terminal."""
+        table = Table("student", "notebook", "points", "what went wrong", show_lines=True)
+        for row in self._rows:
+            table.add_row(*row)
+        return table
+
+    def more(self) -> str:
+        """A sentence about the rows that are not shown, or nothing."""
+        if not self._others:
+            return ""
+        return f"And {self._others} more notebooks; --json writes the records of all."
 
 
 def what_went_wrong(results: Sequence[Result]) -> list[str]:

@@ -4,7 +4,3 @@
 two sides, ``plan`` says which cell runs where, ``zygote`` forks both from warm processes, and
 ``engine`` ties them together.
 """
-
-
-
-

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import contextlib
 import copy
 import shutil
 import socket
@@ -15,12 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from nbformat import NotebookNode
-from nbformat.v4 import new_output
 
-from autograder.grading.engine import DEAD, TIMEOUT, Job, Limits
-from autograder.grading.isolated.messages import as_outputs
+from autograder.grading.engine import DEAD, TIMEOUT, Engine, Executed, Job, Limits
+from autograder.grading.isolated.messages import as_outputs, error_output
 from autograder.grading.isolated.peer import Channel, GoneError, LateError
-from autograder.grading.isolated.plan import Plan, steps
+from autograder.grading.isolated.plan import Plan, needs_kernel, steps
 from autograder.grading.isolated.warmth import Preload, Warmth, Zygote
 from autograder.grading.isolated.wire import WireError, decode, encode
 
@@ -35,17 +33,21 @@ class IsolatedEngine:
     """Student's cells in a confined process, test cells in another; see the package."""
 
     plans: Mapping[str, Plan]
+    # For notebooks whose tests share a process with the student, and for IPython's own syntax.
+    otherwise: Engine
     limits: Limits = Limits()
     preload: Preload = field(default_factory=Preload)
     # Run also the instructor's cells without points, so that feedback shows their pictures.
     every_cell: bool = False
 
-    def execute(self, job: Job) -> NotebookNode:
+    def execute(self, job: Job) -> Executed:
         """See ``Engine.execute``."""
+        if job.name not in self.plans or needs_kernel(job.notebook):
+            return self.otherwise.execute(job)
         notebook = copy.deepcopy(job.notebook)
         with _Execution(self, job, notebook) as execution:
             execution.run()
-        return notebook
+        return Executed(notebook, "apart")
 
     def warmth(self) -> Warmth:
         """The warm processes of this worker process."""
@@ -95,6 +97,7 @@ class _Execution:
         self._plan = engine.plans[job.name]
         self._notebook = notebook
         self._deadline = time.monotonic() + engine.limits.notebook_seconds
+        self._name = job.name
         self._folder = Path(tempfile.mkdtemp(prefix="autograder-"))
         for name, data in job.files.items():
             path = self._folder / name
@@ -110,7 +113,7 @@ class _Execution:
             "folder": str(self._folder),
             "output_bytes": self._limits.output_bytes,
             "pictures": True,
-            "notebook": self._plan.name,
+            "notebook": self._name,
             "students": roles,
         }
         to_students: list[socket.socket] = []
@@ -155,18 +158,16 @@ class _Execution:
         test = self._plan.tests.get(str(cell.metadata.nbgrader.grade_id))
         assert self._judge is not None
         if test is None:
-            return [_error("NameError", "This test cell is not one of the course.")]
+            return [error_output("NameError", "This test cell is not one of the course.")]
         student = self._students["plain" if test.probe is None else "objects"]
         if student.gone:
-            return [_error(DEAD, DIED)]
+            return [error_output(DEAD, DIED)]
         return self._ask(self._judge, test.cell, [student, self._judge])
 
-    def _ask(
-        self, process: _Process, order: Any, culprits: list[_Process]
-    ) -> list[NotebookNode]:
+    def _ask(self, process: _Process, order: Any, culprits: list[_Process]) -> list[NotebookNode]:
         """The outputs of one cell. Past its time the ``culprits`` are interrupted, then killed."""
         if process.gone:
-            return [_error(DEAD, DIED)]
+            return [error_output(DEAD, DIED)]
         now = time.monotonic()
         deadline = min(now + self._limits.cell_seconds, self._deadline)
         late: list[NotebookNode] = []
@@ -177,7 +178,7 @@ class _Execution:
                 process.orders.deadline = max(deadline, now + 0.01)
                 answer = process.orders.receive()
             except LateError:
-                late = [_error(TIMEOUT, INTERRUPTED)]
+                late = [error_output(TIMEOUT, INTERRUPTED)]
                 for culprit in culprits:
                     culprit.zygote.interrupt(culprit.pid)
                 process.orders.deadline = time.monotonic() + GRACE_SECONDS
@@ -189,8 +190,4 @@ class _Execution:
             return late
         except (GoneError, WireError, ValueError):
             process.end()
-            return [_error(DEAD, DIED)]
-
-
-def _error(name: str, sentence: str) -> NotebookNode:
-    return new_output("error", ename=name, evalue=sentence, traceback=[f"{name}: {sentence}"])
+            return [error_output(DEAD, DIED)]

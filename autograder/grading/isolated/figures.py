@@ -1,9 +1,8 @@
 """A matplotlib backend that draws into memory; the figures are collected at the end of a cell."""
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg as FigureCanvas
-from matplotlib.backends.backend_agg import new_figure_manager
 
-__all__ = ["FigureCanvas", "new_figure_manager", "show"]
+__all__ = ["FigureCanvas", "show"]
 
 
 def show(*arguments: object, **named: object) -> None:

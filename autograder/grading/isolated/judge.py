@@ -8,15 +8,26 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from autograder.grading.isolated.peer import Channel, GoneError, LateError, Peer, PeerError
-from autograder.grading.isolated.plan import Test
 from autograder.grading.isolated.runner import Runner
 from autograder.grading.isolated.wire import decode, encode
 
 # Where a test cell finds the text of its probe; see autograder.checks.
 PROBE_SOURCE = "__probe_source__"
+
+
+@dataclass(frozen=True)
+class Test:
+    """One test cell. ``asks`` are the names of the student's that it may look up."""
+
+    cell: str
+    source: str
+    asks: tuple[str, ...]
+    # Where the answer is an object, all that the probe needs: it runs where the object lives.
+    probe: str | None
 
 
 def serve(

@@ -5,10 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from nbformat import NotebookNode
-from nbformat.v4 import new_output
+from nbformat.v4 import new_output as _new_output
 
 OUTPUT_TYPES = frozenset({"stream", "display_data", "execute_result", "error"})
 MOST_OUTPUTS = 10_000
+
+
+def new_output(kind: str, **fields: Any) -> NotebookNode:
+    """An output of the notebook format."""
+    made: NotebookNode = _new_output(kind, **fields)
+    return made
+
+
+def error_output(name: str, sentence: str) -> NotebookNode:
+    """An error that the grader says, and not Python."""
+    return new_output("error", ename=name, evalue=sentence, traceback=[f"{name}: {sentence}"])
 
 
 def as_outputs(told: Any) -> list[NotebookNode]:

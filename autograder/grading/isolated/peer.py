@@ -119,9 +119,7 @@ class Remote:
 
     def through(self, module: str, function: str, *arguments: Any) -> Any:
         """Call ``module.function(this, *arguments)`` where this callable lives."""
-        return self._peer.request(
-            "through", module, function, self.handle.number, list(arguments)
-        )
+        return self._peer.request("through", module, function, self.handle.number, list(arguments))
 
     def __repr__(self) -> str:
         return f"<function {self.__name__}>"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import functools
 import symtable
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,22 +17,13 @@ from dataclasses import dataclass
 from nbformat import NotebookNode
 from nbgrader.utils import is_grade, is_solution
 
+from autograder.grading.isolated.judge import Test
+
 # Every test cell of this course ends in this call.
 ENDING = "check.grade()"
 # With these, a program may use names that do not stand in it.
 REFLECTIVE = frozenset({"globals", "locals", "vars", "eval", "exec", "__import__"})
 BUILTINS = frozenset(vars(builtins)) | {"display", "get_ipython"}
-
-
-@dataclass(frozen=True)
-class Test:
-    """One test cell. ``asks`` are the names of the student's that it may look up."""
-
-    cell: str
-    source: str
-    asks: tuple[str, ...]
-    # Where the answer is an object, all that the probe needs: it runs where the object lives.
-    probe: str | None
 
 
 @dataclass(frozen=True)
@@ -56,7 +48,7 @@ class Plan:
 
 
 def plan_for(name: str, source: NotebookNode) -> Plan | None:
-    """The plan of the instructor's notebook, or None for one whose tests expect to share a process."""
+    """The plan of an instructor's notebook; None where tests expect to share a process."""
     cells = [cell for cell in source.cells if cell.cell_type == "code"]
     tests = [cell for cell in cells if _is_test(cell)]
     if not tests or not all(_is_ours(cell.source) for cell in tests):
@@ -68,9 +60,7 @@ def plan_for(name: str, source: NotebookNode) -> Plan | None:
                 answers[bound] = cell.metadata.nbgrader.grade_id
     given = [c for c in cells if not _is_test(c) and not is_solution(c)]
     # A statement that uses an answer, such as a picture of it, is nothing that a test needs.
-    statements = [
-        s for cell in given for s in _statements(cell.source) if not s[1] & set(answers)
-    ]
+    statements = [s for cell in given for s in _statements(cell.source) if not s[1] & set(answers)]
     needed: set[str] = set()
     found: dict[str, Test] = {}
     objects: set[str] = set()
@@ -136,6 +126,31 @@ def steps(plan: Plan, notebook: NotebookNode) -> dict[int, str]:
                 del waiting[index]
                 changed = True
     return decided | dict.fromkeys(waiting, "skip")
+
+
+def needs_kernel(notebook: NotebookNode) -> bool:
+    """Does a cell use what only IPython understands: magics, shell commands, await?"""
+    return any(_is_ipython(c.source) for c in notebook.cells if c.cell_type == "code")
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_ipython(source: str) -> bool:
+    if "get_ipython" in source:
+        return True
+    try:
+        compile(source, "<cell>", "exec", dont_inherit=True)
+        return False
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        pass
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    try:
+        changed = TransformerManager().transform_cell(source)  # type: ignore[no-untyped-call]
+        compile(changed, "<cell>", "exec", flags=flags, dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False  # wrong in both
+    return True
 
 
 def _is_test(cell: NotebookNode) -> bool:

@@ -97,7 +97,7 @@ class Runner:
 
     def _show(self, value: Any, output_type: str) -> None:
         if type(value) in (float, int, bool):  # the points of a test cell, above all
-            data, metadata = {"text/plain": repr(value)}, {}
+            data, metadata = {"text/plain": repr(value)}, dict[str, Any]()
         else:
             data, metadata = self._format(value)
         self._add_size(sum(len(part) for part in data.values()))

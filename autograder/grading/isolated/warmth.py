@@ -19,6 +19,9 @@ from autograder.grading.isolated.zygote import receive, send
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
+START = "from autograder.grading.isolated.zygote import main; main()"
+
+
 @dataclass(frozen=True)
 class Preload:
     """What a warm process imports and calls before the first fork, by role."""
@@ -40,8 +43,8 @@ class Zygote:
         mine, theirs = socket.socketpair()
         environment = {**os.environ, **dict.fromkeys(THREADS, "1"), "MPLBACKEND": "agg"}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "autograder.grading.isolated.zygote"],
-            stdin=theirs,
+            [sys.executable, "-c", START],
+            stdin=theirs.fileno(),
             env=environment,
             start_new_session=True,
         )
@@ -110,9 +113,7 @@ class Warmth:
                 "plans": {
                     name: {
                         "prepared": plan.prepared,
-                        "tests": [
-                            [t.cell, t.source, t.asks, t.probe] for t in plan.tests.values()
-                        ],
+                        "tests": [[t.cell, t.source, t.asks, t.probe] for t in plan.tests.values()],
                     }
                     for name, plan in plans.items()
                 },

@@ -17,11 +17,10 @@ import struct
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from autograder.grading.isolated.absent import make_absent
-from autograder.grading.isolated.plan import Test
+from autograder.grading.isolated.judge import Test
 from autograder.grading.isolated.runner import Runner
 from autograder.grading.isolated.wire import decode, encode
 

@@ -1,0 +1,79 @@
+"""Workers: chunks of submissions go out, marks come back, a bounded number under way.
+
+Any ``concurrent.futures.Executor`` will do: processes on this machine, or Dask's on many.
+"""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    wait,
+)
+
+from autograder.grading.marking import Marked, Marker, Marks, Work
+
+# Submissions that a worker takes at a time, and chunks that are prepared for each worker.
+CHUNK = 4
+AHEAD = 2
+ENDED = "It ended the process that graded it."
+
+MakeExecutor = Callable[[int], Executor]
+
+
+def processes(workers: int) -> Executor:
+    """Worker processes on this machine."""
+    # Not forked: a fork of a process with threads may hang.
+    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+
+
+def mark_all(
+    marker: Marker, works: Iterable[Work], workers: int, make: MakeExecutor = processes
+) -> Iterator[list[Marked]]:
+    """Mark ``works`` in chunks, in the order in which they end.
+
+    ``works`` is read as workers become free, so that a large class is never in memory whole.
+    """
+    chunks = _chunks(works)
+    broken: list[Work] = []
+    with make(workers) as pool:
+        waiting: dict[Future[list[Marked]], list[Work]] = {}
+        alive = True
+        while alive:
+            for chunk in itertools.islice(chunks, workers * AHEAD - len(waiting)):
+                try:
+                    waiting[pool.submit(marker.mark_all, chunk)] = chunk
+                except BrokenExecutor:
+                    broken += chunk
+                    alive = False
+            if not waiting:
+                break
+            done, _ = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in done:
+                chunk = waiting.pop(future)
+                try:
+                    yield future.result()
+                except BrokenExecutor:
+                    broken += chunk
+                    alive = False
+        for chunk in waiting.values():
+            broken += chunk
+    # A submission ended its worker, and with it the whole pool. Each that is left gets its own.
+    for work in itertools.chain(broken, *chunks):
+        with make(1) as pool:
+            try:
+                yield pool.submit(marker.mark_all, [work]).result()
+            except BrokenExecutor:
+                yield [Marked(work.number, [Marks(n, reason=ENDED) for n in work.notebooks])]
+
+
+def _chunks(works: Iterable[Work]) -> Iterator[list[Work]]:
+    remaining = iter(works)
+    while chunk := list(itertools.islice(remaining, CHUNK)):
+        yield chunk
