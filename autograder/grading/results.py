@@ -17,7 +17,7 @@ from autograder.grading.engine import TIMEOUT
 DIAGNOSIS = re.compile(r"^Diagnosis: (.*) \[([A-Za-z0-9_]+/[a-z0-9-]+)\]$", re.MULTILINE)
 
 # Where IPython says a syntax error is: a file that nobody sees, and a line of the cell.
-PLACE = re.compile(r"\([\w<>/.-]+, line (\d+)\)")
+PLACE = re.compile(r"\([\w<>/. -]+, line (\d+)\)")
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,10 @@ def cell_results(
         if points is None:
             message = "Waits for a grade by hand."
             results.append(Result(*base, None, graded.max_points, "manual", message=message))
+            continue
+        if graded.manual and points == 0:
+            message = "No answer was written."
+            results.append(Result(*base, 0.0, graded.max_points, "failed", message=message))
             continue
         results.append(_result(base, cell, float(points), graded.max_points, notebook, index))
     return results

@@ -6,6 +6,7 @@ Whatever uses it raises ``AbsentError``.
 
 from __future__ import annotations
 
+import importlib
 import importlib.abc
 import importlib.machinery
 import sys
@@ -71,3 +72,4 @@ def make_absent(library: str) -> None:
     if library in sys.modules:
         raise RuntimeError(f"{library} is imported already.")
     sys.meta_path.insert(0, _Finder(library))
+    importlib.import_module(library)
