@@ -10,7 +10,10 @@ from zipfile import ZipFile
 
 import nbformat
 import pytest
+from nbgrader.apps.nbgraderapp import NbGraderApp
+from typer.main import get_command
 
+from autograder.cli import app
 from autograder.mistakes import mistakes_of
 
 ROOT = Path(__file__).parents[1]
@@ -23,6 +26,26 @@ def student_cells(name):
     cells = nbformat.read(path, as_version=4).cells
     named = [c for c in cells if c.cell_type == "code" and "nbgrader" in c.metadata]
     return {cell.metadata.nbgrader.grade_id: cell.source for cell in named}
+
+
+def commands(program):
+    """What stands behind the name of a program, in code, anywhere in the documentation."""
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
+    lines = re.findall(
+        r"(?m)^(?:\.venv/bin/)?(.+)$", "\n".join(re.findall(r"(?s)```(.+?)```", text))
+    )
+    spans = re.findall(r"`(?:\.venv/bin/)?([^`\n]+)`", text)
+    found = [re.match(rf"{program} (?:-\S+ )*([a-z]\w*)", line) for line in lines + spans]
+    return {match[1] for match in found if match}
+
+
+def test_every_command_in_the_documentation_exists():
+    ours, stock = commands("autograder"), commands("nbgrader")
+    assert {"build", "validate", "check", "grade", "feedback", "demo"} <= ours
+    assert ours <= set(get_command(app).commands)
+    # nbgrader still lists a command that only says that it is gone.
+    assert stock <= set(NbGraderApp.subcommands) - {"formgrade"}
 
 
 def test_the_report_in_the_readme_is_what_the_check_prints(capsys):
