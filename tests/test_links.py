@@ -100,10 +100,9 @@ def linked(path: Path, markdown: str) -> set[str]:
 
 def closing(path: Path) -> str:
     """The summary of a notebook and all that follows it."""
-    whole = cells(path)
-    starts = [i for i, text in enumerate(whole) if text.startswith("## Summary")]
-    assert starts, f"{path.name} has no cell that begins with the heading Summary"
-    return "\n\n".join(whole[starts[-1] :])
+    _, found, after = "\n\n".join(cells(path)).rpartition("\n## Summary\n")
+    assert found, f"{path.name} has no heading Summary"
+    return after
 
 
 @pytest.mark.parametrize(
