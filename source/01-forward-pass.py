@@ -1386,8 +1386,9 @@ check.grade()
 # **Time.** A layer computes B · n_out dot products of length n_in. A dot product of length n takes n
 # multiplications and about n additions. One multiply-add counts as **2 FLOPs** (floating-point
 # operations). The bias and the activation cost a few operations for each output and not for each
-# weight: one comparison for ReLU; an exponential, an addition and a division for the sigmoid. The
-# custom is to leave them out. PyTorch can count while a layer runs:
+# weight: one comparison for ReLU; an exponential, an addition and a division for the sigmoid, and
+# about the same for each number of a softmax. The custom is to leave them out. PyTorch can count
+# while a layer runs:
 
 # %% nbgrader={"grade_id": "flop-counter", "locked": true}
 with FlopCounterMode(display=False) as counter:
