@@ -390,8 +390,9 @@ class Check:
                 f"  It uses {', '.join(called)}, which {verb} not right yet: look there first."
             )
         if followed:
+            verb = "is" if len(followed) == 1 else "are"
             lines.append(
-                f"Follow-through: {', '.join(followed)} is right given your own earlier values."
+                f"Follow-through: {', '.join(followed)} {verb} right given your own earlier values."
             )
         return [*lines, self._score(points)]
 
@@ -427,7 +428,7 @@ class Check:
             if before and self._many:
                 verb = "are" if len(before) > 1 else "is"
                 first += f" {', '.join(before)} {verb} right; {wrong} is the first that differs."
-            if found.verdict == "type" and found.got is None and found.summary.endswith("None."):
+            if found.path == wrong and found.summary == f"{wrong} is None.":
                 first += " Does the function end in a return statement?"
             return [first, *(f"  {line}" for line in found.details)]
         if made.changed:

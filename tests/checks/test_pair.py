@@ -59,6 +59,15 @@ def graded(capsys, forward, backward):
     return points, capsys.readouterr().out, check
 
 
+def test_of_the_order_only_what_the_second_function_returns_is_named(capsys):
+    def backward(dY, cache):
+        return RIGHT[1](dY, cache)[::-1]
+
+    _, text, check = graded(capsys, layer, backward)
+    assert check.diagnosis.id == "general/other-order"
+    assert check.diagnosis.sentence.endswith("Return dW, dX.")
+
+
 def test_the_right_pair_gets_all_points(capsys):
     assert graded(capsys, *RIGHT)[0] == 3
 
