@@ -28,6 +28,8 @@ class Call:
     values: dict[str, Any] = field(default_factory=dict)
     error: BaseException | None = None
     where: str | None = None
+    # The function that raised, where it is another one than that which was called.
+    raised_in: str | None = None
     # Set when the function returned something that cannot be taken apart into the quantities.
     misfit: str | None = None
     # NumPy's warnings about overflow and the like, each once.
@@ -80,6 +82,7 @@ def call(
         except BaseException as error:  # a student's sys.exit() must not end the test cell
             result.error = error
             result.where = _where(error, function)
+            result.raised_in = _raised_in(error, function)
             return result
     numeric = [str(w.message) for w in caught if issubclass(w.category, RuntimeWarning)]
     result.warnings = tuple(dict.fromkeys(numeric))
@@ -211,6 +214,12 @@ def _same(before: Any, after: Any) -> bool:
         return bool(before is after or before == after)
     except Exception:  # a data class that holds arrays cannot compare itself
         return not hasattr(before, "__dict__") or _same(vars(before), vars(after))
+
+
+def _raised_in(error: BaseException, function: Function) -> str | None:
+    frames = traceback.extract_tb(error.__traceback__)
+    name = frames[-1].name if frames else None
+    return name if name and name != getattr(function, "__name__", None) else None
 
 
 def _where(error: BaseException, function: Function) -> str | None:

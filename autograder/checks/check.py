@@ -303,8 +303,14 @@ class Check:
         errors = [case.call.error for case in self.cases]
         nothing = not any(case.call.values for case in self.cases)
         if errors and nothing and all(isinstance(e, NotImplementedError) for e in errors):
-            return [f"{self.name} is not written yet: it raises NotImplementedError."]
+            return [self._unwritten(self.name, self.cases[0].call)]
         return None
+
+    def _unwritten(self, name: str, made: Call) -> str:
+        """A function that is not there, or that uses one that is not there."""
+        if made.raised_in and callable(self._namespace.get(made.raised_in)):
+            return f"{name} uses {made.raised_in}, which is not written yet."
+        return f"{name} is not written yet: it raises NotImplementedError."
 
     def _is_right(self, quantity: str) -> bool:
         return all(
@@ -414,7 +420,7 @@ class Check:
         if made.error is not None:
             text = " ".join(str(made.error).split())
             if isinstance(made.error, NotImplementedError) and not text:
-                return [f"{name} is not written yet: it raises NotImplementedError."]
+                return [self._unwritten(name, made)]
             first = f"{name} raised {type(made.error).__name__}"
             first += f": {text}" if text else ""
             lines = [first if first.endswith(".") else first + "."]

@@ -242,6 +242,24 @@ def test_a_missing_sum_over_two_axes_is_found(capsys):
     capsys.readouterr()
 
 
+def test_of_an_unwritten_helper_the_report_speaks(capsys):
+    def helper(X):
+        raise NotImplementedError
+
+    globals()["helper"] = helper
+    for body, first in (
+        (lambda X, W, b: helper(X), "layer uses helper, which is not written yet."),
+        (unwritten, "layer is not written yet: it raises NotImplementedError."),
+    ):
+        points, text, _ = graded(body, capsys)
+        assert (points, text.splitlines()[0]) == (0.0, first)
+    del globals()["helper"]
+
+
+def unwritten(X, W, b):
+    raise NotImplementedError
+
+
 def test_an_entry_that_is_none_is_no_forgotten_return(capsys):
     for answer, asks in ((lambda X: [X.copy(), None], False), (lambda X: None, True)):
         globals()["layer"] = answer
