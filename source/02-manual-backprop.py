@@ -1288,6 +1288,8 @@ check.grade()
 # | `y` | shape of `z` | targets, each 0.0 or 1.0 |
 # | `dz` | shape of `z` | gradient of the mean BCE of $\sigma(z)$ with respect to `z` |
 #
+# Points: 1 for `dz`, and 1 when it is also right for a network that is sure and wrong, at $z = 40$.
+#
 # **2 points · 4 minutes · difficulty 1 of 3**
 #
 # <details><summary>I'm not sure where the slope of the sigmoid went.</summary>
@@ -1327,17 +1329,28 @@ rng = np.random.default_rng(53)
 
 
 def pytorch(z, y):
-    p = torch.sigmoid(z)
-    loss = torch.nn.BCELoss()(p, y)
+    loss = torch.nn.BCEWithLogitsLoss()(z, y)
     return torch.autograd.grad(loss, z)[0]
 
 
-check = Check("sigmoid_bce_grad", pytorch, returns={"dz": 2})
+check = Check("sigmoid_bce_grad", pytorch, returns={"dz": 1}, aspects={"sure and wrong": 1})
 check.case("four samples", z=np.array([1.5, -0.3, 0.8, -2.0]), y=np.array([1.0, 0.0, 0.0, 1.0]))
 check.case(
     "a column, shape (3, 1)", z=np.array([[0.7], [-1.2], [2.2]]), y=np.array([[0.0], [1.0], [1.0]])
 )
+check.case(
+    "sure and wrong, z = 40",
+    aspect="sure and wrong",
+    z=np.array([40.0, -40.0, 0.5]),
+    y=np.array([0.0, 1.0, 1.0]),
+)
 ### BEGIN HIDDEN TESTS
+check.hidden.case(
+    "a column, sure and right, sure and wrong",
+    aspect="sure and wrong",
+    z=np.array([[-50.0], [45.0], [39.0], [-41.0]]),
+    y=np.array([[0.0], [1.0], [0.0], [1.0]]),
+)
 for title, shape in [("seven samples", (7,)), ("a column of six", (6, 1)), ("two samples", (2,))]:
     check.hidden.case(
         title,
