@@ -196,16 +196,17 @@ check.grade()
 # ## 2. GELU, the activation of transformers
 #
 # ReLU multiplies $z$ by 0 or by 1. GELU, the *Gaussian error linear unit*, multiplies it by a
-# number between 0 and 1 that grows smoothly with $z$. In the form that GPT-2 uses,
+# *gate*, a number between 0 and 1 that grows smoothly with $z$. In the form that GPT-2 uses, the
+# gate is $\tfrac12(1 + \tanh u)$:
 #
 # $$ \mathrm{gelu}(z) = \tfrac12\, z\, (1 + \tanh u), \qquad
 # u = \sqrt{2/\pi}\,\left(z + 0.044715\, z^3\right) $$
 #
-# For large positive $z$ the bracket is 2 and the result is $z$. For large negative $z$ the bracket
-# is 0. Between them the curve dips a little below zero.
+# For large positive $z$ the gate is 1 and the result is $z$. For large negative $z$ the gate is 0.
+# Between them the curve dips a little below zero.
 #
-# The formula stands in for $z\,\Phi(z)$, where $\Phi$ is the distribution function of the normal
-# distribution (Hendrycks and Gimpel, *Gaussian Error Linear Units*, 2016). PyTorch has both forms:
+# The formula stands in for $z\,\Phi(z)$. Its gate $\Phi(z)$ is the probability that a number drawn
+# from the normal distribution lies below $z$ (Hendrycks and Gimpel, *Gaussian Error Linear Units*, 2016). PyTorch has both forms:
 # `gelu(z, approximate="tanh")` is the one above.
 
 # %% [markdown]
@@ -270,7 +271,8 @@ check.grade()
 # %% [markdown]
 # ### Its slope
 #
-# gelu is a product of two functions of $z$, so its slope has two terms. Let $t = \tanh u$.
+# gelu is a product of two functions of $z$: $z$ itself and the gate. The product rule gives its
+# slope two terms. Let $t = \tanh u$, so that the gate is $\tfrac12(1 + t)$.
 #
 # $$ \mathrm{gelu}'(z) = \underbrace{\tfrac12\,(1 + t)}_{\text{slope of the first factor}} \; + \;
 # \underbrace{\tfrac12\, z\, \frac{dt}{dz}}_{\text{slope of the second factor}} $$
@@ -367,8 +369,8 @@ if all([written(gelu, z, shape=z.shape), written(gelu_grad, z, shape=z.shape)]):
     ]:
         left.plot(z, value, style, color=color, label=name)
         right.plot(z, slope, style, color=color, label=name)
-    left.set(xlabel="z", ylabel="value", title="GELU is ReLU with a soft corner")
-    right.set(xlabel="z", ylabel="slope", title="Its slope has no jump")
+    left.set(xlabel="z", ylabel="value", title="GELU and ReLU")
+    right.set(xlabel="z", ylabel="slope", title="Their slopes")
     left.legend()
     plt.show()
     exact = torch.nn.functional.gelu(torch.tensor(z)).numpy()
@@ -392,7 +394,7 @@ if all([written(gelu, z, shape=z.shape), written(gelu_grad, z, shape=z.shape)]):
 # | $z = W_1 x + b_1$ | $db_1$, $dW_1$, $dx$ |
 #
 # The first and the last row are the same three formulas, those of a linear layer from notebook 02.
-# Only the names change. In the first row the incoming gradient is $dy$ and the input is $h$. In the
+# (They also stand in the first hint below.) Only the names change. In the first row the incoming gradient is $dy$ and the input is $h$. In the
 # last row the incoming gradient is $dz$ and the input is $x$.
 #
 # This is the whole secret of depth: **the gradient of a layer's input is the incoming gradient of
@@ -418,6 +420,13 @@ if all([written(gelu, z, shape=z.shape), written(gelu_grad, z, shape=z.shape)]):
 # gradient. Those of the first layer also count when they are right for your own `db1`.
 #
 # **10 points · 16 minutes · difficulty 2 of 3**
+#
+# <details><summary>I'm not sure what the three formulas of a linear layer are.</summary>
+#
+# The layer $y = Wx + b$ with incoming gradient $dy$ has $db_i = dy_i$ and $dW_{ij} = dy_i\, x_j$: one
+# number for each pair of an output and an input. And $dx_j = \sum_i W_{ij}\, dy_i$.
+#
+# </details>
 #
 # <details><summary>I'm not sure where to start.</summary>
 #
@@ -743,7 +752,7 @@ if written(ffn_forward_batch, X, W1, b1, W2, b2, values=2):
         fig, ax = plt.subplots(figsize=(4.2, 3.4))
         image = ax.imshow(reach, cmap="cividis")
         fig.colorbar(image, label="size of dX")
-        ax.set(xlabel="token s of X", ylabel="token t of Y", title="Each token hears only itself")
+        ax.set(xlabel="token s of X", ylabel="token t of Y", title="Which tokens hear which?")
         ax.grid(False)
         plt.show()
 
@@ -927,7 +936,11 @@ if written(backward_pass_manual, p - y, weights, cache, values=3):
     for label, marker, color in [(1, "o", pictures.BLACK), (0, "x", "white")]:
         points = X[y[:, 0] == label]
         ax.scatter(*points.T, s=14, marker=marker, color=color, label=f"class {label}", lw=1)
-    ax.set(xlabel="$x_1$", ylabel="$x_2$", title="The network has found the ring")
+    ax.set(
+        xlabel="$x_1$",
+        ylabel="$x_2$",
+        title=f"{np.mean((p > 0.5) == y):.0%} of the points are on the right side",
+    )
     ax.grid(False)
     plt.show()
 
@@ -1003,7 +1016,7 @@ check.case("three times as wide inside", d_model=10, expansion=3)
 ### BEGIN HIDDEN TESTS
 check.hidden.case("no expansion", d_model=7, expansion=1)
 check.hidden.case("a token of one number", d_model=1, expansion=5)
-check.hidden.case("a large model", d_model=12288)
+check.hidden.case("wider than any model", d_model=20001)
 ### END HIDDEN TESTS
 check.grade()
 
@@ -1081,6 +1094,7 @@ check.hidden.case("one token", batch_size=1, seq_len=1, d_model=6, expansion=3)
 check.hidden.case(
     "one byte, no expansion", batch_size=5, seq_len=2, d_model=4, expansion=1, bytes_per_value=1
 )
+check.hidden.case("more than 4 GB", batch_size=63, seq_len=4097, d_model=4099)
 ### END HIDDEN TESTS
 check.grade()
 
@@ -1210,11 +1224,12 @@ if written(ffn_activation_bytes, B, T, d_model):
     for place, text, shift in [(0, "none checkpointed", (-4, 10)), (-1, "all 24", (-4, 12))]:
         ax.annotate(text, (work[place], memory[place]), shift, textcoords="offset points")
     ax.axhline(2, color=pictures.BLACK, ls=":", lw=1)
+    ax.text(1.0, 2.1, "2 GB")
     ax.set(
         xlabel="FLOPs of a training step, relative",
         ylabel="memory of the caches in GB",
         ylim=(0, 6.4),
-        title="A third more work saves most of the memory",
+        title="What checkpointing costs and what it saves",
     )
     plt.show()
     print(f"{memory[0]:.2f} GB at {work[0]:.2f}, {memory[-1]:.2f} GB at {work[-1]:.2f}")
@@ -1223,6 +1238,10 @@ if written(ffn_activation_bytes, B, T, d_model):
 # *Picture: memory against work, a falling line of 25 points. It starts at about 5.4 GB with no block
 # checkpointed and ends below 1 GB with all 24, at 1.33 times the work. A dotted line marks 2 GB. It
 # is computed with your `ffn_activation_bytes`.*
+#
+# The first checkpointed block saves nothing, for while it runs backward its `z` and `h` are there
+# again. Each further one saves a `z` and an `h`. To stay below 2 GB, 19 of the 24 must be
+# checkpointed, for about a quarter more work.
 #
 # And the time? The next cell measures one block with your functions, on your machine. It counts
 # GELU and memory traffic too, which the counting of FLOPs leaves out, so the ratio need not be 1.33.

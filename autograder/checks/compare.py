@@ -6,7 +6,7 @@ The first thing that is wrong ends the comparison, because the later ones would 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -75,26 +75,41 @@ def compare(
 
 def allclose(expected: Array, got: Array, tolerance: float | None = None) -> Array:
     """Elementwise: is ``got`` as near to ``expected`` as rounding explains?"""
-    finite = np.abs(expected[np.isfinite(expected)])
-    scale = float(finite.max()) if finite.size else 0.0
-    bound = ABSOLUTE + RELATIVE * scale if tolerance is None else tolerance
     with np.errstate(invalid="ignore"):
-        near = np.abs(got - expected) <= bound
+        near = np.abs(got - expected) <= _bound(expected, tolerance)
     result: Array = near | (got == expected)
     return result
+
+
+def _bound(expected: Array, tolerance: float | None) -> float:
+    """The largest difference that passes."""
+    if tolerance is not None:
+        return tolerance
+    finite = np.abs(expected[np.isfinite(expected)])
+    return ABSOLUTE + RELATIVE * (float(finite.max()) if finite.size else 0.0)
 
 
 def show(value: Any) -> str:
     """A short text of a value on one line."""
     if isinstance(value, np.ndarray):
-        text = np.array2string(value, precision=5, threshold=MANY, edgeitems=2, separator=", ")
-        return " ".join(text.split())
+        text = _line(value)
+        if "e" in text and value.dtype.kind == "f":
+            # One small number would turn all into powers of ten, and the line below into none.
+            text = _line(value, formatter={"float_kind": lambda number: f"{number:.5g}"})
+        return text
     if isinstance(value, (float, np.floating)):
         return f"{float(value):.6g}"
     if isinstance(value, np.generic):
         return str(value.item())
     text = repr(value)
     return text if len(text) <= 72 else text[:69] + "..."
+
+
+def _line(array: Array, **options: Any) -> str:
+    text = np.array2string(
+        array, precision=5, threshold=MANY, edgeitems=2, separator=", ", **options
+    )
+    return " ".join(text.split())
 
 
 def kind(value: Any) -> str:
@@ -153,6 +168,11 @@ def _compare_sequence(
     places = range(len(expected))
     for i in reversed(places) if last_first else places:
         difference = compare(f"{path}[{i}]", expected[i], got[i], tolerance=tolerance, typed=typed)
+        if difference and last_first and i + 1 < len(expected):
+            behind = [f"{path}[{j}]" for j in reversed(places) if j > i]
+            verb = "is" if len(behind) == 1 else "are"
+            summary = f"{difference.summary} {', '.join(behind)} {verb} right."
+            return replace(difference, summary=summary)
         if difference:
             return difference
     return None
@@ -269,6 +289,8 @@ def _compare_array(
     is_number = isinstance(got, (Real, np.generic)) and not isinstance(got, bool)
     if not isinstance(got, np.ndarray) and not (scalar and is_number):
         wanted = "a number" if scalar else "a NumPy array"
+        if not scalar and is_number:
+            wanted += f" of shape {expected.shape}"
         return Difference("type", path, f"{path} is {kind(got)}, expected {wanted}.")
     array = np.asarray(got)
     if array.shape != expected.shape:
@@ -318,7 +340,8 @@ def _compare_array(
     if not secret and len({line.split(maxsplit=1)[1] for line in details}) == 1:
         # All digits shown are the same, so that the lines alone would puzzle.
         most = float(np.max(np.abs(array - expected)))
-        details += (f"the largest difference is {most:.1e}",)
+        allowed = _bound(expected, tolerance)
+        details += (f"the largest difference is {most:.1e}, and {allowed:.0e} is allowed",)
     return Difference(
         "value", path, f"{path} differs {count}".rstrip() + ".", details, array, expected
     )

@@ -6,7 +6,7 @@ student's numbers. Then general shapes of error, found by arithmetic alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,7 +48,7 @@ def from_bank(
 
     ``run`` calls a record's answer on the inputs of ``evidence``. ``wrong`` is the first wrong
     quantity. A record explains everything when every value of every case agrees; otherwise it
-    may still explain the first wrong quantity.
+    may still explain the first wrong quantity, if it spoils nothing that the student has right.
     """
     outcomes = [(record, run(record)) for record in records]
     full = [r for r, calls in outcomes if _explains_all(evidence, calls)]
@@ -69,6 +69,9 @@ def from_arithmetic(evidence: Sequence[Evidence], wrong: str | None) -> Diagnosi
                 f"The function changes its input {name}. Work on a copy, or build a new array.",
             )
     if wrong is not None:
+        swapped = _other_order(evidence)
+        if swapped:
+            return swapped
         pairs = _pairs(evidence, wrong)
         differing = [pair for pair in pairs if not _close(pair[1], pair[2])]
         if differing:
@@ -88,6 +91,27 @@ def from_arithmetic(evidence: Sequence[Evidence], wrong: str | None) -> Diagnosi
                 "other. Return a new array.",
             )
     return None
+
+
+def _other_order(evidence: Sequence[Evidence]) -> Diagnosis | None:
+    """Every value is right, but stands in the place of another one, the same in every case."""
+    found: dict[str, str] = {}
+    for item in evidence:
+        made, expected = item.call.values, item.expected
+        if item.call.error or item.call.misfit or made.keys() != expected.keys():
+            return None
+        for name in expected:
+            fits = [other for other in expected if _same(made[other], expected[name])]
+            if not fits or found.setdefault(name, fits[0]) != fits[0]:
+                return None
+    if len(set(found.values())) < len(found) or all(n == other for n, other in found.items()):
+        return None
+    # Of two functions, the first returns the first value.
+    names = list(found)[1:] if evidence[0].call.function else list(found)
+    return Diagnosis(
+        "general/other-order",
+        f"Every value is right, but they stand in another order. Return {', '.join(names)}.",
+    )
 
 
 def _explains_all(evidence: Sequence[Evidence], calls: Sequence[Call]) -> bool:
@@ -131,10 +155,23 @@ def _explains_quantity(evidence: Sequence[Evidence], calls: Sequence[Call], wron
             return False
         if not _same(mine.values[wrong], other.values[wrong]):
             return False
+        if mine.changed != other.changed or not _right_where_mine_is(item, other):
+            return False
         # Many programs end in inf or nan alike; only finite numbers tell them apart.
         if not _same(other.values[wrong], item.expected[wrong]) and _finite(other.values[wrong]):
             proof = True
     return proof
+
+
+def _right_where_mine_is(item: Evidence, other: Call) -> bool:
+    """A record that spoils what the student has right tells another story."""
+    return all(
+        _same(other.values[name], expected)
+        for name, expected in item.expected.items()
+        if name in item.call.values
+        and name in other.values
+        and _same(item.call.values[name], expected)
+    )
 
 
 def _finite(value: Any) -> bool:
@@ -178,12 +215,9 @@ Pair = tuple[dict[str, Any], Array, Array]
 
 
 def _pairs(evidence: Sequence[Evidence], wrong: str) -> list[Pair]:
-    """``wrong`` in every case; empty unless all that differ are float arrays."""
+    """``wrong`` in every case; empty unless all that differ are float arrays, or lists of them."""
     pairs: list[Pair] = []
-    for item in evidence:
-        if item.call.error or wrong not in item.call.values:
-            return []
-        expected, got = item.expected[wrong], item.call.values[wrong]
+    for item, expected, got in _entries(evidence, wrong):
         right = compare_values(wrong, expected, got) is None
         if not isinstance(got, (np.ndarray, float, np.floating)):
             if right:
@@ -198,6 +232,18 @@ def _pairs(evidence: Sequence[Evidence], wrong: str) -> list[Pair]:
     return pairs
 
 
+def _entries(evidence: Sequence[Evidence], wrong: str) -> Iterator[tuple[Evidence, Any, Any]]:
+    """What was expected and what came; of a list with an entry for each layer, each entry."""
+    for item in evidence:
+        expected, got = item.expected[wrong], item.call.values.get(wrong)
+        if not isinstance(expected, list) or not isinstance(got, (list, tuple)):
+            yield item, expected, got
+        elif len(expected) == len(got):
+            yield from ((item, *entry) for entry in zip(expected, got, strict=True))
+        else:
+            yield item, expected, got
+
+
 def _alike(pairs: Sequence[Pair]) -> bool:
     """Same shapes, different numbers, and enough numbers that are not zero."""
     return all(expected.shape == got.shape for _, expected, got in pairs) and bool(
@@ -210,7 +256,8 @@ def _close(expected: Array, got: Array) -> bool:
 
 
 def _transposed(name: str, pairs: Sequence[Pair]) -> Diagnosis | None:
-    if all(g.ndim == 2 and min(g.shape) > 1 and _close(e, g.T) for _, e, g in pairs):
+    telling = any(min(g.shape, default=0) > 1 for _, _, g in pairs)
+    if telling and all(g.ndim == 2 and _close(e, g.T) for _, e, g in pairs):
         return Diagnosis("general/transposed", f"{name} is transposed: its rows are its columns.")
     return None
 
@@ -249,6 +296,12 @@ def _factor(name: str, pairs: Sequence[Pair]) -> Diagnosis | None:
                 f"Every number of {name} is multiplied by the number of samples. Is the division "
                 "of a mean absent?",
             )
+    rows = [_rows(inputs) for inputs, _, _ in pairs]
+    if len(set(rows)) > 1 and _equal([f * n for f, n in zip(factors, rows, strict=True)], [1.0]):
+        return Diagnosis(
+            "general/mean-for-sum",
+            f"Every number of {name} is divided by the number of tokens. Where do you take a mean?",
+        )
     if len(pairs) > 1 and _equal(factors, factors[:1] * len(factors)):
         return Diagnosis(
             "general/constant-factor",
@@ -263,13 +316,15 @@ def _equal(factors: Sequence[float], wanted: Sequence[float]) -> bool:
 
 
 def _missing_batch_sum(name: str, pairs: Sequence[Pair]) -> Diagnosis | None:
-    if all(
-        g.ndim == e.ndim + 1 and g.shape[0] > 1 and _close(e, g.sum(axis=0)) for _, e, g in pairs
+    telling = any(max(g.shape[: g.ndim - e.ndim], default=0) > 1 for _, e, g in pairs)
+    if telling and all(
+        g.ndim > e.ndim and _close(e, g.sum(axis=tuple(range(g.ndim - e.ndim))))
+        for _, e, g in pairs
     ):
         return Diagnosis(
             "general/missing-batch-sum",
-            f"{name} still has one entry for each sample: what each sample contributes is not "
-            "added up yet.",
+            f"{name} has too many axes: what the samples contribute is not added up along the "
+            "first of them yet.",
         )
     return None
 
@@ -305,6 +360,14 @@ def _batch_size(inputs: dict[str, Any]) -> int | None:
         if isinstance(value, np.ndarray) and value.ndim >= 1:
             return int(value.shape[0])
     return None
+
+
+def _rows(inputs: dict[str, Any]) -> int:
+    """How many vectors the first array holds that has axes for sequences and tokens."""
+    for value in inputs.values():
+        if isinstance(value, np.ndarray) and value.ndim == 3:
+            return int(value.shape[0] * value.shape[1])
+    return 0
 
 
 # Each with: must it hold in every case, also where the numbers are right?

@@ -175,6 +175,42 @@ def gelu(z):
     return 0.5 * (1 + np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3)))
 
 
+@mistake(
+    "gelu",
+    "root-over-two-only",
+    "Only the 2 is under the root. The root covers the whole fraction 2/π.",
+)
+def gelu(z):
+    return 0.5 * z * (1 + np.tanh(np.sqrt(2) / np.pi * (z + 0.044715 * z**3)))
+
+
+@mistake(
+    "gelu",
+    "zero-lost",
+    "The factor of the cubic term is ten times too large. How many zeros follow its point?",
+)
+def gelu(z):
+    return 0.5 * z * (1 + np.tanh(np.sqrt(2 / np.pi) * (z + 0.44715 * z**3)))
+
+
+@mistake(
+    "gelu",
+    "brackets-lost",
+    "The tanh is added to z/2. The factor before the bracket multiplies both terms in it.",
+)
+def gelu(z):
+    return 0.5 * z * 1 + np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3))
+
+
+@mistake(
+    "gelu",
+    "relu",
+    "This is ReLU. GELU multiplies z by a number between 0 and 1, not by 0 or 1.",
+)
+def gelu(z):
+    return np.maximum(z, 0.0)
+
+
 # ------------------------------------------------------------------------------- gelu_grad
 
 success_note(
@@ -265,6 +301,106 @@ def gelu_grad(z):
 
     normal = 0.5 * (1 + np.vectorize(math.erf)(z / np.sqrt(2)))
     return normal + z * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+
+
+@mistake(
+    "gelu_grad",
+    "tanh-grad-of-t",
+    "The slope of tanh is taken at t. Take it at u, which went into tanh.",
+)
+def gelu_grad(z):
+    t = np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3))
+    inner = np.sqrt(2 / np.pi) * (1 + 3 * 0.044715 * z**2)
+    return 0.5 * (1 + t) + 0.5 * z * (1 - np.tanh(t) ** 2) * inner
+
+
+@mistake(
+    "gelu_grad",
+    "tanh-grad-of-z",
+    "The slope of tanh is taken at z. Take it at the number that went into tanh.",
+)
+def gelu_grad(z):
+    t = np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3))
+    inner = np.sqrt(2 / np.pi) * (1 + 3 * 0.044715 * z**2)
+    return 0.5 * (1 + t) + 0.5 * z * (1 - np.tanh(z) ** 2) * inner
+
+
+@mistake(
+    "gelu_grad",
+    "product-of-slopes",
+    "This is the product of the slopes of the two factors. The slope of a product has two "
+    "terms, each with one factor left as it is.",
+)
+def gelu_grad(z):
+    t = np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3))
+    inner = np.sqrt(2 / np.pi) * (1 + 3 * 0.044715 * z**2)
+    return 0.5 * (1 - t**2) * inner
+
+
+@mistake(
+    "gelu_grad",
+    "t-not-squared",
+    "The slope of tanh is built from t, but without the square.",
+)
+def gelu_grad(z):
+    t = np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3))
+    inner = np.sqrt(2 / np.pi) * (1 + 3 * 0.044715 * z**2)
+    return 0.5 * (1 + t) + 0.5 * z * (1 - t) * inner
+
+
+@mistake(
+    "gelu_grad",
+    "root-on-one-term",
+    "In the slope of u the root multiplies the first term only.",
+)
+def gelu_grad(z):
+    t = np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3))
+    inner = np.sqrt(2 / np.pi) + 3 * 0.044715 * z**2
+    return 0.5 * (1 + t) + 0.5 * z * (1 - t**2) * inner
+
+
+@mistake(
+    "gelu_grad",
+    "cubic-term-only",
+    "In the slope of u the linear term has left nothing behind. What is the slope of z?",
+)
+def gelu_grad(z):
+    t = np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3))
+    inner = np.sqrt(2 / np.pi) * 3 * 0.044715 * z**2
+    return 0.5 * (1 + t) + 0.5 * z * (1 - t**2) * inner
+
+
+@mistake(
+    "gelu_grad",
+    "power-stays",
+    "In the slope of u the cubic term still has its old power. The power rule lowers it.",
+)
+def gelu_grad(z):
+    t = np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3))
+    inner = np.sqrt(2 / np.pi) * (1 + 3 * 0.044715 * z**3)
+    return 0.5 * (1 + t) + 0.5 * z * (1 - t**2) * inner
+
+
+@mistake(
+    "gelu_grad",
+    "half-on-one-term",
+    "The second term is twice too large: the ½ stands before the whole product.",
+)
+def gelu_grad(z):
+    t = np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3))
+    inner = np.sqrt(2 / np.pi) * (1 + 3 * 0.044715 * z**2)
+    return 0.5 * (1 + t) + z * (1 - t**2) * inner
+
+
+@mistake(
+    "gelu_grad",
+    "minus",
+    "The second term has the wrong sign: the product rule adds, and tanh never falls.",
+)
+def gelu_grad(z):
+    t = np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3))
+    inner = np.sqrt(2 / np.pi) * (1 + 3 * 0.044715 * z**2)
+    return 0.5 * (1 + t) - 0.5 * z * (1 - t**2) * inner
 
 
 # ---------------------------------------------------------------------- backprop_two_layer
@@ -382,6 +518,93 @@ def backprop_two_layer(x, W1, b1, W2, b2, activation_fn, activation_grad_fn, dy)
     h = activation_fn(z)
     dz = (W2.T @ dy) * activation_grad_fn(z)
     return np.outer(dz, x), dz, np.outer(dy, h), dy, W1.T @ dz
+
+
+@mistake(
+    "backprop_two_layer",
+    "slope-of-dh",
+    "φ' is applied to the gradient dh. It is a slope at z, and the gradient is multiplied by it.",
+)
+def backprop_two_layer(x, W1, b1, W2, b2, activation_fn, activation_grad_fn, dy):
+    z = W1 @ x + b1
+    h = activation_fn(z)
+    dz = activation_grad_fn(W2.T @ dy)
+    return np.outer(dz, x), dz, np.outer(dy, h), dy.copy(), W1.T @ dz
+
+
+@mistake(
+    "backprop_two_layer",
+    "h-for-slope",
+    "dh is multiplied by h where the slope of the activation belongs.",
+)
+def backprop_two_layer(x, W1, b1, W2, b2, activation_fn, activation_grad_fn, dy):
+    z = W1 @ x + b1
+    h = activation_fn(z)
+    dz = (W2.T @ dy) * h
+    return np.outer(dz, x), dz, np.outer(dy, h), dy.copy(), W1.T @ dz
+
+
+@mistake(
+    "backprop_two_layer",
+    "db1-is-dh",
+    "db1 alone is taken before the slope of the activation. b1 stands in the line of z.",
+)
+def backprop_two_layer(x, W1, b1, W2, b2, activation_fn, activation_grad_fn, dy):
+    z = W1 @ x + b1
+    h = activation_fn(z)
+    dh = W2.T @ dy
+    dz = dh * activation_grad_fn(z)
+    return np.outer(dz, x), dh, np.outer(dy, h), dy.copy(), W1.T @ dz
+
+
+@mistake(
+    "backprop_two_layer",
+    "dW1-from-dh",
+    "dW1 alone is built with dh. The incoming gradient of the first layer is dz.",
+)
+def backprop_two_layer(x, W1, b1, W2, b2, activation_fn, activation_grad_fn, dy):
+    z = W1 @ x + b1
+    h = activation_fn(z)
+    dh = W2.T @ dy
+    dz = dh * activation_grad_fn(z)
+    return np.outer(dh, x), dz, np.outer(dy, h), dy.copy(), W1.T @ dz
+
+
+@mistake(
+    "backprop_two_layer",
+    "dx-from-dh",
+    "dx alone is built with dh. The incoming gradient of the first layer is dz.",
+)
+def backprop_two_layer(x, W1, b1, W2, b2, activation_fn, activation_grad_fn, dy):
+    z = W1 @ x + b1
+    h = activation_fn(z)
+    dh = W2.T @ dy
+    dz = dh * activation_grad_fn(z)
+    return np.outer(dz, x), dz, np.outer(dy, h), dy.copy(), W1.T @ dh
+
+
+@mistake(
+    "backprop_two_layer",
+    "no-first-bias",
+    "The forward lines leave out b1, so z and h are not those of the forward pass.",
+)
+def backprop_two_layer(x, W1, b1, W2, b2, activation_fn, activation_grad_fn, dy):
+    z = W1 @ x
+    h = activation_fn(z)
+    dz = (W2.T @ dy) * activation_grad_fn(z)
+    return np.outer(dz, x), dz, np.outer(dy, h), dy.copy(), W1.T @ dz
+
+
+@mistake(
+    "backprop_two_layer",
+    "times-the-biases",
+    "The gradients of the biases are multiplied by the biases. Which slope has an added constant?",
+)
+def backprop_two_layer(x, W1, b1, W2, b2, activation_fn, activation_grad_fn, dy):
+    z = W1 @ x + b1
+    h = activation_fn(z)
+    dz = (W2.T @ dy) * activation_grad_fn(z)
+    return np.outer(dz, x), dz * b1, np.outer(dy, h), dy * b2, W1.T @ dz
 
 
 # ----------------------------------------------------------------------- ffn_forward_batch
@@ -532,6 +755,70 @@ def ffn_forward_batch(X, W1, b1, W2, b2):
     Z = X @ W1.T
     H = _gelu(Z)
     return H @ W2.T, {"X": X, "Z": Z, "H": H, "W1": W1, "W2": W2}
+
+
+@mistake(
+    "ffn_forward_batch",
+    "axes-mixed-up",
+    "The reshape for dW1 and dW2 mixes the numbers of different tokens. The axis that stays "
+    "must stay last.",
+)
+def ffn_backward_batch(dY, cache):
+    X, Z, H, W1, W2 = (cache[name] for name in ("X", "Z", "H", "W1", "W2"))
+    dZ = (dY @ W2) * _gelu_grad(Z)
+    dW1 = dZ.reshape(dZ.shape[-1], -1) @ X.reshape(-1, X.shape[-1])
+    dW2 = dY.reshape(dY.shape[-1], -1) @ H.reshape(-1, H.shape[-1])
+    return dW1, dZ.sum(axis=(0, 1)), dW2, dY.sum(axis=(0, 1)), dZ @ W1
+
+
+@mistake(
+    "ffn_forward_batch",
+    "W2-transposed",
+    "dH runs over the wrong index of W2. Compare the shapes of dY and dH.",
+)
+def ffn_backward_batch(dY, cache):
+    X, Z, H, W1, W2 = (cache[name] for name in ("X", "Z", "H", "W1", "W2"))
+    dZ = (dY @ W2.T) * _gelu_grad(Z)
+    dW1 = np.einsum("bti,btj->ij", dZ, X)
+    dW2 = np.einsum("bti,btj->ij", dY, H)
+    return dW1, dZ.sum(axis=(0, 1)), dW2, dY.sum(axis=(0, 1)), dZ @ W1
+
+
+@mistake(
+    "ffn_forward_batch",
+    "W1-transposed",
+    "dX runs over the wrong index of W1. Compare the shapes of dZ and dX.",
+)
+def ffn_backward_batch(dY, cache):
+    X, Z, H, W1, W2 = (cache[name] for name in ("X", "Z", "H", "W1", "W2"))
+    dZ = (dY @ W2) * _gelu_grad(Z)
+    dW1 = np.einsum("bti,btj->ij", dZ, X)
+    dW2 = np.einsum("bti,btj->ij", dY, H)
+    return dW1, dZ.sum(axis=(0, 1)), dW2, dY.sum(axis=(0, 1)), dZ @ W1.T
+
+
+@mistake(
+    "ffn_forward_batch",
+    "forward-not-transposed",
+    "The forward pass sums over the rows of W1 and W2, which are the outputs of a layer.",
+)
+def ffn_forward_batch(X, W1, b1, W2, b2):
+    Z = X @ W1 + b1
+    H = _gelu(Z)
+    return H @ W2 + b2, {"X": X, "Z": Z, "H": H, "W1": W1, "W2": W2}
+
+
+@mistake(
+    "ffn_forward_batch",
+    "weights-mean-over-batch",
+    "dW1 and dW2 are divided by the number of sequences, the biases are not. The sum is asked for.",
+)
+def ffn_backward_batch(dY, cache):
+    X, Z, H, W1, W2 = (cache[name] for name in ("X", "Z", "H", "W1", "W2"))
+    dZ = (dY @ W2) * _gelu_grad(Z)
+    dW1 = np.einsum("bti,btj->ij", dZ, X) / len(X)
+    dW2 = np.einsum("bti,btj->ij", dY, H) / len(X)
+    return dW1, dZ.sum(axis=(0, 1)), dW2, dY.sum(axis=(0, 1)), dZ @ W1
 
 
 # -------------------------------------------------------------------- backward_pass_manual
@@ -686,6 +973,70 @@ def backward_pass_manual(d_output, weights, cache):
     return dweights, dbiases, dz
 
 
+@mistake(
+    "backward_pass_manual",
+    "biases-from-dA",
+    "The biases are summed from dA. They stand in the line of Z, before the activation.",
+)
+def backward_pass_manual(d_output, weights, cache):
+    dweights, dbiases, da = [], [], d_output
+    for i in range(len(weights), 0, -1):
+        s = cache[f"a{i}"]
+        dz = da * s * (1 - s) if i == len(weights) else da * (cache[f"z{i}"] > 0)
+        dweights.insert(0, dz.T @ cache[f"a{i - 1}"])
+        dbiases.insert(0, da.sum(axis=0))
+        da = dz @ weights[i - 1]
+    return dweights, dbiases, da
+
+
+@mistake(
+    "backward_pass_manual",
+    "own-output-for-input",
+    "dW of a layer is built with the layer's own output. What went into it?",
+)
+def backward_pass_manual(d_output, weights, cache):
+    dweights, dbiases, da = [], [], d_output
+    for i in range(len(weights), 0, -1):
+        s = cache[f"a{i}"]
+        dz = da * s * (1 - s) if i == len(weights) else da * (cache[f"z{i}"] > 0)
+        dweights.insert(0, dz.T @ cache[f"a{i}"])
+        dbiases.insert(0, dz.sum(axis=0))
+        da = dz @ weights[i - 1]
+    return dweights, dbiases, da
+
+
+@mistake(
+    "backward_pass_manual",
+    "weights-transposed-back",
+    "The gradient goes back through the transposed weights. Compare the shapes of dZ and dA.",
+)
+def backward_pass_manual(d_output, weights, cache):
+    dweights, dbiases, da = [], [], d_output
+    for i in range(len(weights), 0, -1):
+        s = cache[f"a{i}"]
+        dz = da * s * (1 - s) if i == len(weights) else da * (cache[f"z{i}"] > 0)
+        dweights.insert(0, dz.T @ cache[f"a{i - 1}"])
+        dbiases.insert(0, dz.sum(axis=0))
+        da = dz @ weights[i - 1].T
+    return dweights, dbiases, da
+
+
+@mistake(
+    "backward_pass_manual",
+    "slope-not-handed-on",
+    "What a layer hands on to the layer below lacks the slope of its activation.",
+)
+def backward_pass_manual(d_output, weights, cache):
+    dweights, dbiases, da = [], [], d_output
+    for i in range(len(weights), 0, -1):
+        s = cache[f"a{i}"]
+        dz = da * s * (1 - s) if i == len(weights) else da * (cache[f"z{i}"] > 0)
+        dweights.insert(0, dz.T @ cache[f"a{i - 1}"])
+        dbiases.insert(0, dz.sum(axis=0))
+        da = da @ weights[i - 1]
+    return dweights, dbiases, da
+
+
 # --------------------------------------------------------------------- ffn_parameter_count
 
 success_note(
@@ -739,6 +1090,34 @@ def ffn_parameter_count(d_model, expansion=4):
 def ffn_parameter_count(d_model, expansion=4):
     d_ff = expansion * d_model
     return d_model * d_ff + d_ff + d_ff * d_ff + d_model
+
+
+@mistake(
+    "ffn_parameter_count",
+    "no-second-bias",
+    "The bias of the second layer is not counted.",
+)
+def ffn_parameter_count(d_model, expansion=4):
+    return 2 * expansion * d_model**2 + expansion * d_model
+
+
+@mistake(
+    "ffn_parameter_count",
+    "no-first-bias",
+    "The bias of the first layer is not counted.",
+)
+def ffn_parameter_count(d_model, expansion=4):
+    return 2 * expansion * d_model**2 + d_model
+
+
+@mistake(
+    "ffn_parameter_count",
+    "both-square",
+    "Both matrices are counted as square ones of the inner width. Write down their shapes.",
+)
+def ffn_parameter_count(d_model, expansion=4):
+    d_ff = expansion * d_model
+    return 2 * d_ff**2 + d_ff + d_model
 
 
 # -------------------------------------------------------------------- ffn_activation_bytes
@@ -807,6 +1186,44 @@ def ffn_activation_bytes(batch_size, seq_len, d_model, expansion=4, bytes_per_va
 )
 def ffn_activation_bytes(batch_size, seq_len, d_model, expansion=4, bytes_per_value=4):
     return batch_size * seq_len * 9 * d_model * bytes_per_value
+
+
+@mistake(
+    "ffn_activation_bytes",
+    "one-sequence",
+    "The batch is counted as one sequence. Each sequence has a cache of its own.",
+)
+def ffn_activation_bytes(batch_size, seq_len, d_model, expansion=4, bytes_per_value=4):
+    return seq_len * (1 + 2 * expansion) * d_model * bytes_per_value
+
+
+@mistake(
+    "ffn_activation_bytes",
+    "all-as-wide-as-x",
+    "All three arrays are counted as wide as x. How many numbers has z for each token?",
+)
+def ffn_activation_bytes(batch_size, seq_len, d_model, expansion=4, bytes_per_value=4):
+    return batch_size * seq_len * 3 * d_model * bytes_per_value
+
+
+@mistake(
+    "ffn_activation_bytes",
+    "weights-counted",
+    "The weights and biases are counted too. They are there once, whatever the batch.",
+)
+def ffn_activation_bytes(batch_size, seq_len, d_model, expansion=4, bytes_per_value=4):
+    tokens = batch_size * seq_len * (1 + 2 * expansion) * d_model
+    parameters = 2 * expansion * d_model**2 + expansion * d_model + d_model
+    return (tokens + parameters) * bytes_per_value
+
+
+@mistake(
+    "ffn_activation_bytes",
+    "bits",
+    "Every value is counted with 8 times its bytes. Bits are not asked for.",
+)
+def ffn_activation_bytes(batch_size, seq_len, d_model, expansion=4, bytes_per_value=4):
+    return batch_size * seq_len * (1 + 2 * expansion) * d_model * bytes_per_value * 8
 
 
 # --------------------------------------------------------------- checkpointed_ffn_backward
@@ -906,3 +1323,31 @@ def checkpointed_ffn_backward(dY, X, W1, b1, W2, b2):
     dW1 = dZ[0].T @ X[0]
     dW2 = dY[0].T @ _gelu(Z[0])
     return dW1, dZ[0].sum(axis=0), dW2, dY[0].sum(axis=0), dZ @ W1
+
+
+@mistake(
+    "checkpointed_ffn_backward",
+    "output-for-dY",
+    "The output Y of the second run goes backward in place of dY.",
+)
+def checkpointed_ffn_backward(dY, X, W1, b1, W2, b2):
+    Z = X @ W1.T + b1
+    dY = _gelu(Z) @ W2.T + b2
+    dZ = (dY @ W2) * _gelu_grad(Z)
+    dW1 = np.einsum("bti,btj->ij", dZ, X)
+    dW2 = np.einsum("bti,btj->ij", dY, _gelu(Z))
+    return dW1, dZ.sum(axis=(0, 1)), dW2, dY.sum(axis=(0, 1)), dZ @ W1
+
+
+@mistake(
+    "checkpointed_ffn_backward",
+    "run-on-the-output",
+    "The second run starts from the output of a first one. Start from X, as the forward pass did.",
+)
+def checkpointed_ffn_backward(dY, X, W1, b1, W2, b2):
+    X = _gelu(X @ W1.T + b1) @ W2.T + b2
+    Z = X @ W1.T + b1
+    dZ = (dY @ W2) * _gelu_grad(Z)
+    dW1 = np.einsum("bti,btj->ij", dZ, X)
+    dW2 = np.einsum("bti,btj->ij", dY, _gelu(Z))
+    return dW1, dZ.sum(axis=(0, 1)), dW2, dY.sum(axis=(0, 1)), dZ @ W1

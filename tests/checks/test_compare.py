@@ -108,9 +108,28 @@ def test_a_list_may_hold_arrays_of_different_shapes():
 
 def test_digits_that_look_the_same_are_told_apart():
     found = compare("slope", np.array([0.5, 0.25]), np.array([0.5, 0.25 + 3e-11]), tolerance=1e-13)
-    assert found and found.details[-1] == "the largest difference is 3.0e-11"
+    assert found and found.details[-1] == (
+        "the largest difference is 3.0e-11, and 1e-13 is allowed"
+    )
     plain = compare("slope", np.array([0.5, 0.25]), np.array([0.5, 0.3]))
     assert plain and len(plain.details) == 2
+
+
+def test_one_small_number_does_not_turn_the_others_into_powers_of_ten():
+    found = compare("a", np.array([0.5, 3.0]), np.array([-2.2338e-6, 2.99777]))
+    assert found.details == ("got      [-2.2338e-06, 2.9978]", "expected [0.5, 3. ]")
+
+
+def test_in_a_list_compared_from_its_end_the_entries_behind_are_named():
+    expected = [np.zeros(2), np.zeros(3), np.zeros(4)]
+    got = [np.zeros(2), np.ones(3), np.zeros(4)]
+    first = "db[1] differs in 3 of 3 values."
+    assert compare("db", expected, got).summary == first
+    assert compare("db", expected, got, last_first=True).summary == f"{first} db[2] is right."
+    got = [np.ones(2), np.zeros(3), np.zeros(4)]
+    found = compare("db", expected, got, last_first=True)
+    assert found.summary == "db[0] differs in 2 of 2 values. db[2], db[1] are right."
+    assert "right" not in compare("db", expected, [*got[:2], None], last_first=True).summary
 
 
 EDGES = {("x", "z"), ("W", "z"), ("z", "L")}
