@@ -7,6 +7,7 @@ any common kind of color vision tell apart. Lines differ in style too, so they r
 from __future__ import annotations
 
 import copy
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -57,8 +58,11 @@ def written(
     name = getattr(function, "__name__", "the function")
     try:
         result = function(*copy.deepcopy(arguments))
-    except NotImplementedError:
-        print(f"Write {name} first; this cell then shows your answer.")
+    except NotImplementedError as error:
+        # A function that is written may use one that is not.
+        raised_in = traceback.extract_tb(error.__traceback__)[-1].name
+        missing = raised_in if raised_in.isidentifier() else name
+        print(f"Write {missing} first; this cell then shows your answer.")
         return False
     except Exception as error:
         print(f"{name} raises {type(error).__name__}, so there is nothing to show yet: {error}")

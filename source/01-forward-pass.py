@@ -1105,6 +1105,23 @@ check.hidden.case(
 check.grade()
 
 # %% [markdown]
+# PyTorch has this loss in two forms. `nn.BCELoss` wants probabilities, and `nn.BCEWithLogitsLoss`
+# wants logits. The next cell gives both the same sure and wrong answers: the target is 0 each time.
+# The right loss is about $z$. Which form loses it?
+
+# %%
+targets = torch.zeros(1, dtype=torch.float64)
+for z in [2.0, 30.0, 40.0, 150.0]:
+    logits = torch.tensor([z], dtype=torch.float64)
+    from_p = nn.BCELoss()(torch.sigmoid(logits), targets)
+    from_z = nn.BCEWithLogitsLoss()(logits, targets)
+    print(f"z = {z:5}: from probabilities {from_p:9.4f}, from logits {from_z:9.4f}")
+
+# %% [markdown]
+# Near $z = 40$ the sigmoid is rounded to exactly 1. The logarithm of $1 - p$ would be minus infinity.
+# PyTorch cuts it off at −100, so the first form stays finite, and it is wrong.
+
+# %% [markdown]
 # ## 6. The same network in PyTorch
 #
 # In PyTorch a network is a class derived from `nn.Module`. `__init__` makes the layers, `forward`
@@ -1368,8 +1385,10 @@ check.grade()
 #
 # **Time.** A layer computes B · n_out dot products of length n_in. A dot product of length n takes n
 # multiplications and about n additions. One multiply-add counts as **2 FLOPs** (floating-point
-# operations). The bias and the activation cost one or two operations for each output and not for
-# each weight; the custom is to leave them out. PyTorch can count while a layer runs:
+# operations). The bias and the activation cost a few operations for each output and not for each
+# weight: one comparison for ReLU; an exponential, an addition and a division for the sigmoid, and
+# about the same for each number of a softmax. The custom is to leave them out. PyTorch can count
+# while a layer runs:
 
 # %% nbgrader={"grade_id": "flop-counter", "locked": true}
 with FlopCounterMode(display=False) as counter:

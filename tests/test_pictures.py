@@ -20,6 +20,18 @@ def nothing(z):
     return None
 
 
+def calling_an_unwritten_one(z):
+    return unwritten(z) + 1
+
+
+def with_an_unwritten_argument(z):
+    return (lambda value: unwritten(value))(z)
+
+
+def raising_in_a_lambda(z):
+    return (lambda: (_ for _ in ()).throw(NotImplementedError()))()
+
+
 def flat(z):
     return z.ravel()
 
@@ -33,6 +45,9 @@ def changing(z):
     "function, expected, sentence",
     [
         (unwritten, {}, "Write unwritten first"),
+        (calling_an_unwritten_one, {}, "Write unwritten first"),
+        (with_an_unwritten_argument, {}, "Write unwritten first"),
+        (raising_in_a_lambda, {}, "Write raising_in_a_lambda first"),
         (broken, {}, "broken raises"),
         (nothing, {}, "nothing returns None"),
         (flat, {"shape": (2, 3)}, "flat returns shape (6,)"),

@@ -33,6 +33,8 @@ class Call:
     values: dict[str, Any] = field(default_factory=dict)
     error: BaseException | None = None
     where: str | None = None
+    # The function that raised, where it is another one than that which was called.
+    raised_in: str | None = None
     # Set when the function returned something that cannot be taken apart into the quantities.
     misfit: str | None = None
     # NumPy's warnings about overflow and the like, each once.
@@ -89,6 +91,7 @@ def call(
         except BaseException as error:  # a student's sys.exit() must not end the test cell
             result.error = error
             result.where = _where(error, function)
+            result.raised_in = _raised_in(error, function)
             return result
     numeric = [str(w.message) for w in caught if issubclass(w.category, RuntimeWarning)]
     result.warnings = tuple(dict.fromkeys(numeric))
@@ -278,7 +281,14 @@ def _brief(value: Any) -> str:
 def _copy(value: Any) -> Any:
     if isinstance(value, Twin) or callable(value):
         return value
-    return copy.deepcopy(value)
+    try:
+        return copy.deepcopy(value)
+    except Exception:  # a cache of the student's own making may hold what cannot be copied
+        if type(value) is dict:
+            return {key: _copy(entry) for key, entry in value.items()}
+        if type(value) in (list, tuple):
+            return type(value)(map(_copy, value))
+        return value
 
 
 def _arrays(value: Any) -> list[np.ndarray]:
@@ -305,7 +315,16 @@ def _same(before: Any, after: Any) -> bool:
         getattr(type(before), "__eq__", None) is object.__eq__
     ):  # a copy of such an object is never equal to it
         return True
-    return bool(before is after or before == after)
+    try:
+        return bool(before is after or before == after)
+    except Exception:  # a data class that holds arrays cannot compare itself
+        return not hasattr(before, "__dict__") or _same(vars(before), vars(after))
+
+
+def _raised_in(error: BaseException, function: Function) -> str | None:
+    frames = traceback.extract_tb(error.__traceback__)
+    name = frames[-1].name if frames else None
+    return name if name and name != getattr(function, "__name__", None) else None
 
 
 def _where(error: BaseException, function: Function) -> str | None:

@@ -303,8 +303,14 @@ class Check:
         errors = [case.call.error for case in self.cases]
         nothing = not any(case.call.values for case in self.cases)
         if errors and nothing and all(isinstance(e, NotImplementedError) for e in errors):
-            return [f"{self.name} is not written yet: it raises NotImplementedError."]
+            return [self._unwritten(self.name, self.cases[0].call)]
         return None
+
+    def _unwritten(self, name: str, made: Call) -> str:
+        """A function that is not there, or that uses one that is not there."""
+        if made.raised_in and callable(self._namespace.get(made.raised_in)):
+            return f"{name} uses {made.raised_in}, which is not written yet."
+        return f"{name} is not written yet: it raises NotImplementedError."
 
     def _is_right(self, quantity: str) -> bool:
         return all(
@@ -390,8 +396,9 @@ class Check:
                 f"  It uses {', '.join(called)}, which {verb} not right yet: look there first."
             )
         if followed:
+            verb = "is" if len(followed) == 1 else "are"
             lines.append(
-                f"Follow-through: {', '.join(followed)} is right given your own earlier values."
+                f"Follow-through: {', '.join(followed)} {verb} right given your own earlier values."
             )
         return [*lines, self._score(points)]
 
@@ -413,7 +420,7 @@ class Check:
         if made.error is not None:
             text = " ".join(str(made.error).split())
             if isinstance(made.error, NotImplementedError) and not text:
-                return [f"{name} is not written yet: it raises NotImplementedError."]
+                return [self._unwritten(name, made)]
             first = f"{name} raised {type(made.error).__name__}"
             first += f": {text}" if text else ""
             lines = [first if first.endswith(".") else first + "."]
@@ -427,7 +434,7 @@ class Check:
             if before and self._many:
                 verb = "are" if len(before) > 1 else "is"
                 first += f" {', '.join(before)} {verb} right; {wrong} is the first that differs."
-            if found.verdict == "type" and found.got is None and found.summary.endswith("None."):
+            if found.path == wrong and found.summary == f"{wrong} is None.":
                 first += " Does the function end in a return statement?"
             return [first, *(f"  {line}" for line in found.details)]
         if made.changed:

@@ -6,7 +6,7 @@ student's numbers. Then general shapes of error, found by arithmetic alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,9 +106,11 @@ def _other_order(evidence: Sequence[Evidence]) -> Diagnosis | None:
                 return None
     if len(set(found.values())) < len(found) or all(n == other for n, other in found.items()):
         return None
+    # Of two functions, the first returns the first value.
+    names = list(found)[1:] if evidence[0].call.function else list(found)
     return Diagnosis(
         "general/other-order",
-        f"Every value is right, but they stand in another order. Return {', '.join(found)}.",
+        f"Every value is right, but they stand in another order. Return {', '.join(names)}.",
     )
 
 
@@ -214,12 +216,9 @@ Pair = tuple[dict[str, Any], Array, Array]
 
 
 def _pairs(evidence: Sequence[Evidence], wrong: str) -> list[Pair]:
-    """``wrong`` in every case; empty unless all that differ are float arrays."""
+    """``wrong`` in every case; empty unless all that differ are float arrays, or lists of them."""
     pairs: list[Pair] = []
-    for item in evidence:
-        if item.call.error or wrong not in item.call.values:
-            return []
-        expected, got = item.expected[wrong], item.call.values[wrong]
+    for item, expected, got in _entries(evidence, wrong):
         right = compare_values(wrong, expected, got) is None
         if not isinstance(got, (np.ndarray, float, np.floating)):
             if right:
@@ -234,6 +233,18 @@ def _pairs(evidence: Sequence[Evidence], wrong: str) -> list[Pair]:
     return pairs
 
 
+def _entries(evidence: Sequence[Evidence], wrong: str) -> Iterator[tuple[Evidence, Any, Any]]:
+    """What was expected and what came; of a list with an entry for each layer, each entry."""
+    for item in evidence:
+        expected, got = item.expected[wrong], item.call.values.get(wrong)
+        if not isinstance(expected, list) or not isinstance(got, (list, tuple)):
+            yield item, expected, got
+        elif len(expected) == len(got):
+            yield from ((item, *entry) for entry in zip(expected, got, strict=True))
+        else:
+            yield item, expected, got
+
+
 def _alike(pairs: Sequence[Pair]) -> bool:
     """Same shapes, different numbers, and enough numbers that are not zero."""
     return all(expected.shape == got.shape for _, expected, got in pairs) and bool(
@@ -246,7 +257,8 @@ def _close(expected: Array, got: Array) -> bool:
 
 
 def _transposed(name: str, pairs: Sequence[Pair]) -> Diagnosis | None:
-    if all(g.ndim == 2 and min(g.shape) > 1 and _close(e, g.T) for _, e, g in pairs):
+    telling = any(min(g.shape, default=0) > 1 for _, _, g in pairs)
+    if telling and all(g.ndim == 2 and _close(e, g.T) for _, e, g in pairs):
         return Diagnosis("general/transposed", f"{name} is transposed: its rows are its columns.")
     return None
 
@@ -285,6 +297,12 @@ def _factor(name: str, pairs: Sequence[Pair]) -> Diagnosis | None:
                 f"Every number of {name} is multiplied by the number of samples. Is the division "
                 "of a mean absent?",
             )
+    rows = [_rows(inputs) for inputs, _, _ in pairs]
+    if len(set(rows)) > 1 and _equal([f * n for f, n in zip(factors, rows, strict=True)], [1.0]):
+        return Diagnosis(
+            "general/mean-for-sum",
+            f"Every number of {name} is divided by the number of tokens. Where do you take a mean?",
+        )
     if len(pairs) > 1 and _equal(factors, factors[:1] * len(factors)):
         return Diagnosis(
             "general/constant-factor",
@@ -299,10 +317,9 @@ def _equal(factors: Sequence[float], wanted: Sequence[float]) -> bool:
 
 
 def _missing_batch_sum(name: str, pairs: Sequence[Pair]) -> Diagnosis | None:
-    if all(
-        g.ndim > e.ndim
-        and min(g.shape[: g.ndim - e.ndim]) > 1
-        and _close(e, g.sum(axis=tuple(range(g.ndim - e.ndim))))
+    telling = any(max(g.shape[: g.ndim - e.ndim], default=0) > 1 for _, e, g in pairs)
+    if telling and all(
+        g.ndim > e.ndim and _close(e, g.sum(axis=tuple(range(g.ndim - e.ndim))))
         for _, e, g in pairs
     ):
         return Diagnosis(
@@ -344,6 +361,14 @@ def _batch_size(inputs: dict[str, Any]) -> int | None:
         if isinstance(value, np.ndarray) and value.ndim >= 1:
             return int(value.shape[0])
     return None
+
+
+def _rows(inputs: dict[str, Any]) -> int:
+    """How many vectors the first array holds that has axes for sequences and tokens."""
+    for value in inputs.values():
+        if isinstance(value, np.ndarray) and value.ndim == 3:
+            return int(value.shape[0] * value.shape[1])
+    return 0
 
 
 # Each with: must it hold in every case, also where the numbers are right?

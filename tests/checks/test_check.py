@@ -242,6 +242,85 @@ def test_a_missing_sum_over_two_axes_is_found(capsys):
     capsys.readouterr()
 
 
+def test_of_an_unwritten_helper_the_report_speaks(capsys):
+    def helper(X):
+        raise NotImplementedError
+
+    globals()["helper"] = helper
+    for body, first in (
+        (lambda X, W, b: helper(X), "layer uses helper, which is not written yet."),
+        (unwritten, "layer is not written yet: it raises NotImplementedError."),
+    ):
+        points, text, _ = graded(body, capsys)
+        assert (points, text.splitlines()[0]) == (0.0, first)
+    del globals()["helper"]
+
+
+def unwritten(X, W, b):
+    raise NotImplementedError
+
+
+def test_an_entry_that_is_none_is_no_forgotten_return(capsys):
+    for answer, asks in ((lambda X: [X.copy(), None], False), (lambda X: None, True)):
+        globals()["layer"] = answer
+        check = Check("layer", lambda X: [X, 2 * X], returns={"dW": 1})
+        check.case("2 samples", X=np.ones((2, 3)))
+        check.grade()
+        assert ("return statement" in capsys.readouterr().out) == asks
+
+
+def sums_over_tokens(function, capsys):
+    """The exercise 'layer' on sequences: db sums over B and T, and dW has one row."""
+    globals()["layer"] = function
+    check = Check(
+        "layer", lambda X: (X.sum((0, 1)), X.sum((0, 1))[None, :]), returns=dict(b=1, W=1)
+    )
+    for shape in ((2, 4, 3), (5, 2, 3), (1, 1, 3)):
+        check.case(str(shape), X=np.random.default_rng(0).normal(size=shape))
+    check.grade()
+    capsys.readouterr()
+    return check.diagnosis and (check.diagnosis.id, check.diagnosis.sentence)
+
+
+def test_a_case_of_one_sample_does_not_hide_a_shape_of_error(capsys):
+    def of(b, W):
+        return sums_over_tokens(lambda X: (b(X), W(X)), capsys)
+
+    def right_b(X):
+        return X.sum((0, 1))
+
+    def right_W(X):
+        return right_b(X)[None, :]
+
+    assert of(right_b, right_W) is None
+    assert of(lambda X: X * 1, right_W)[0] == "general/missing-batch-sum"
+    assert of(lambda X: X.sum(0), right_W)[0] == "general/missing-batch-sum"
+    assert of(lambda X: X.sum(1), right_W)[0] == "general/missing-batch-sum"
+    name, sentence = of(lambda X: X.mean((0, 1)), right_W)
+    assert name == "general/mean-for-sum" and "number of tokens" in sentence
+    name, sentence = of(lambda X: right_b(X) / len(X), right_W)
+    assert name == "general/mean-for-sum" and "number of samples" in sentence
+    assert of(right_b, lambda X: right_W(X).T) is None  # a row may be a column for other reasons
+
+
+def test_of_a_list_with_an_entry_for_each_layer_every_entry_is_looked_at(capsys):
+    def graded_list(change):
+        globals()["layer"] = lambda X: [change(X.T @ X[:, :2], X), change(X.T @ X[:, :1], X)]
+        check = Check("layer", lambda X: [X.T @ X[:, :2], X.T @ X[:, :1]], returns={"dW": 1})
+        for n in (2, 4):
+            check.case(f"{n} samples", X=np.random.default_rng(n).normal(size=(n, 3)))
+        check.grade()
+        capsys.readouterr()
+        return check.diagnosis and check.diagnosis.id
+
+    assert graded_list(lambda W, X: W) is None
+    assert graded_list(lambda W, X: -W) == "general/sign"
+    assert graded_list(lambda W, X: W.T) == "general/transposed"
+    assert graded_list(lambda W, X: W / len(X)) == "general/mean-for-sum"
+    assert graded_list(lambda W, X: -W if W.shape[1] == 1 else W) is None
+    assert graded_list(lambda W, X: W**2) is None
+
+
 def test_values_in_another_order_are_named_and_get_no_more_points(capsys):
     points, text, check = graded(lambda X, W, b: right(X, W, b)[::-1], capsys)
     assert (points, check.diagnosis.id) == (0.0, "general/other-order")
