@@ -19,6 +19,7 @@ from autograder.grading.engine import DEAD, TIMEOUT, Engine, Executed, Job, Limi
 from autograder.grading.isolated.messages import as_outputs, error_output
 from autograder.grading.isolated.peer import Channel, GoneError, LateError
 from autograder.grading.isolated.plan import Plan, needs_kernel, steps
+from autograder.grading.isolated.walls import Walls
 from autograder.grading.isolated.warmth import Preload, Warmth, Zygote
 from autograder.grading.isolated.wire import WireError, decode, encode
 
@@ -37,6 +38,7 @@ class IsolatedEngine:
     otherwise: Engine
     limits: Limits = Limits()
     preload: Preload = field(default_factory=Preload)
+    walls: Walls = Walls()
     # Run also the instructor's cells without points, so that feedback shows their pictures.
     every_cell: bool = False
 
@@ -55,12 +57,12 @@ class IsolatedEngine:
         if _warmth is None or _warmth[0] != self:
             if _warmth is not None:
                 _warmth[1].close()
-            _warmth = (self, Warmth(self.plans, self.preload))
+            _warmth = (self, Warmth(self.plans, self.preload, self.limits, self.walls))
         return _warmth[1]
 
     def layers(self) -> list[dict[str, Any]]:
         """See ``Engine.layers``."""
-        return []
+        return self.walls.layers()
 
 
 # One engine for each worker process.

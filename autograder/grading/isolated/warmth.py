@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from autograder.grading.engine import Limits
 from autograder.grading.isolated.plan import Plan
+from autograder.grading.isolated.walls import Walls, open_modules
 from autograder.grading.isolated.zygote import receive, send
 
 # One thread of arithmetic in each process: a fork would lose the others, and notebooks run side
@@ -88,8 +92,19 @@ class Zygote:
 class Warmth:
     """The warm processes for a set of plans, by role: ``plain``, ``objects`` and ``judge``."""
 
-    def __init__(self, plans: Mapping[str, Plan], preload: Preload) -> None:
-        base: dict[str, Any] = {"absent": [], "calls": [], "plans": {}}
+    def __init__(
+        self, plans: Mapping[str, Plan], preload: Preload, limits: Limits, walls: Walls
+    ) -> None:
+        self._folder = tempfile.mkdtemp(prefix="autograder-")
+        opened = {name: open_modules(plan.imports) for name, plan in plans.items()}
+        base: dict[str, Any] = {
+            "absent": [],
+            "calls": [],
+            "plans": {},
+            "walls": None,
+            "opened": opened,
+            "scratch": self._folder,
+        }
         provided = {name for plan in plans.values() for name in plan.imports}
         calls = [list(call) for call in preload.calls]
         self._orders = {
@@ -98,11 +113,13 @@ class Warmth:
                 "role": "plain",
                 "absent": [preload.library],
                 "imports": list(preload.student),
+                "walls": walls.order(limits, preload.library),
             },
             "objects": {
                 **base,
                 "role": "objects",
                 "imports": [*preload.student, preload.library],
+                "walls": walls.order(limits, None),
                 "calls": calls,
             },
             "judge": {
@@ -131,6 +148,7 @@ class Warmth:
 
     def close(self) -> None:
         """End all of them."""
+        shutil.rmtree(self._folder, ignore_errors=True)
         for zygote in self._zygotes.values():
             zygote.close()
         self._zygotes.clear()

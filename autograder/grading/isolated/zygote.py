@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from autograder.grading.isolated import walls
 from autograder.grading.isolated.absent import make_absent
 from autograder.grading.isolated.judge import Test
 from autograder.grading.isolated.runner import Runner
@@ -36,6 +37,9 @@ class Warm:
     # For the judge: by notebook, the prepared names and the tests.
     prepared: dict[str, dict[str, Any]] = field(default_factory=dict)
     tests: dict[str, dict[str, Test]] = field(default_factory=dict)
+    # For the student: how it is confined, and by notebook which modules of the course it may read.
+    walls: dict[str, Any] | None = None
+    opened: dict[str, list[str]] = field(default_factory=dict)
 
 
 def send(sock: socket.socket, message: Any, descriptors: list[int] | None = None) -> None:
@@ -121,6 +125,10 @@ def _warm_up(order: dict[str, Any]) -> Warm:
         warm.prepared[name] = namespace
         warm.tests[name] = {cell: Test(cell, *rest) for cell, *rest in plan["tests"]}
         rehearse(namespace, warm.tests[name].values())
+    warm.walls, warm.opened = order["walls"], order["opened"]
+    if warm.walls is not None:
+        for opened in warm.opened.values():
+            walls.rehearse(warm.walls, opened, order["scratch"])
     return warm
 
 
@@ -156,6 +164,11 @@ def _child(warm: Warm, order: dict[str, Any], descriptors: list[int]) -> None:
             from autograder.grading.isolated.student import serve as role
 
             sys.path.insert(0, "")
+            folder = order["folder"]
+            os.environ.update(HOME=folder, TMPDIR=folder, MPLCONFIGDIR=folder)
+            if warm.walls is not None:
+                keep = [sock.fileno() for sock in sockets]
+                walls.enter(warm.walls, warm.opened[order["notebook"]], folder, keep)
             role(sockets[0], sockets[1], order["output_bytes"], order["pictures"])
     except BaseException:
         os._exit(1)

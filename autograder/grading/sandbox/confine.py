@@ -80,6 +80,8 @@ class Policy:
     """How many further threads may exist at once."""
     descriptors: tuple[int, ...] = (0, 1, 2)
     """The descriptors that it keeps."""
+    listable: tuple[Path, ...] = ()
+    """Folders of which the names may be listed, with all that is in them; not what is in files."""
     slot: int | None = None
     """Chooses the user where the grader is root; processes that run at once get different ones.
 
@@ -193,7 +195,7 @@ def prepare(policy: Policy, required: frozenset[str] = REQUIRED) -> Prepared:
         raise SandboxError(f"There is no layer {sorted(unknown)[0]!r}; there are {LAYERS}.")
     if not policy.scratch.is_dir():
         raise SandboxError(f"The scratch folder {policy.scratch} is not a folder.")
-    grants = _grants(policy.readable, policy.executable)
+    grants = _grants(policy.readable, policy.executable, policy.listable)
     scratch = os.path.realpath(policy.scratch)
     own, why_no_user = _choose_user(os.geteuid(), os.path.dirname(scratch), scratch, grants)
     writable = (
@@ -209,12 +211,14 @@ def confine(policy: Policy, required: frozenset[str] = REQUIRED) -> list[Layer]:
 
 
 @functools.lru_cache(maxsize=8)
-def _grants(readable: tuple[Path, ...], executable: bool) -> tuple[landlock.Grant, ...]:
+def _grants(
+    readable: tuple[Path, ...], executable: bool, listable: tuple[Path, ...]
+) -> tuple[landlock.Grant, ...]:
     """The rights on what may be read, by real path; Python's own folders may be listed always."""
     rights = landlock.READ | (landlock.EXECUTE if executable else 0)
     grants = [
         landlock.Grant(str(path), landlock.READ_DIR)
-        for path in library_folders()
+        for path in (*library_folders(), *listable)
         if os.access(path, os.R_OK)
     ]
     for path in readable:
