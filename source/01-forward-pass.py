@@ -289,7 +289,7 @@ if written(affine, W[0], W, b, shape=(4,)) and written(affine_batch, W, W, b, sh
     ax.loglog(sizes, loop, "o--", color=pictures.VERMILION, label="loop over affine")
     ax.loglog(sizes, product, "s-", color=pictures.BLUE, label="affine_batch")
     ax.set(
-        xlabel="samples in the batch", ylabel="microseconds", title="One product beats many calls"
+        xlabel="samples in the batch", ylabel="microseconds", title="One product against many calls"
     )
     ax.legend()
     plt.show()
@@ -574,9 +574,7 @@ if (
     fig, (left, right) = plt.subplots(1, 2, figsize=(8, 3))
     left.plot(z, relu(z), "-", color=pictures.BLUE, label="ReLU")
     left.plot(z, sigmoid(z), "--", color=pictures.VERMILION, label="sigmoid")
-    left.set(
-        xlabel="z", ylabel="activation", ylim=(-0.2, 3), title="ReLU grows, the sigmoid saturates"
-    )
+    left.set(xlabel="z", ylabel="activation", ylim=(-0.2, 3), title="ReLU and the sigmoid")
     left.legend()
     probabilities = softmax(logits)
     for k, (label, style, color) in enumerate(
@@ -587,9 +585,7 @@ if (
         ]
     ):
         right.plot(z, probabilities[:, k], style, color=color, label=label)
-    right.set(
-        xlabel="logit z of class 0", ylabel="probability", title="Softmax: one wins, all share 1"
-    )
+    right.set(xlabel="logit z of class 0", ylabel="probability", title="Softmax of three classes")
     right.legend()
     plt.show()
 
@@ -1554,9 +1550,7 @@ if written(stored_activations, [64, 64], 32, True) and written(
     ]:
         counts = [stored_activations([64] * (depth + 1), 32, training) for depth in depths]
         ax.plot(depths, counts, style, color=color, label=label, ms=4)
-    ax.set(
-        xlabel="layers", ylabel="stored numbers", title="Only training pays for depth with memory"
-    )
+    ax.set(xlabel="layers", ylabel="stored numbers", title="What depth costs in memory")
     ax.set_xticks([1, 5, 10, 15, 20])
     ax.legend()
     plt.show()
