@@ -7,7 +7,7 @@ any common kind of color vision tell apart. Lines differ in style too, so they r
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -48,11 +48,13 @@ def written(
     *arguments: Any,
     shape: tuple[int, ...] | None = None,
     values: int | None = None,
+    shapes: Sequence[tuple[int, ...]] | None = None,
 ) -> bool:
     """Can a cell show what ``function`` does? Otherwise print one sentence that says why not.
 
     The function is called once with copies of ``arguments``. With a ``shape``, the result must have
-    it; with ``values``, it must be a tuple or list of that many.
+    it; with ``values``, it must be a tuple or list of that many; with ``shapes``, of one value for
+    each shape.
     """
     name = getattr(function, "__name__", "the function")
     try:
@@ -66,11 +68,17 @@ def written(
     if result is None:
         print(f"{name} returns None, so there is nothing to show yet.")
         return False
+    if shapes is not None:
+        values = len(shapes)
     if values is not None and not (isinstance(result, (tuple, list)) and len(result) == values):
         print(f"{name} does not return {values} values; this cell needs them.")
         return False
     if shape is not None and np.shape(result) != shape:
         print(f"{name} returns shape {np.shape(result)}; this cell needs shape {shape}.")
+        return False
+    if shapes is not None and [np.shape(value) for value in result] != list(shapes):
+        found, wanted = (", ".join(map(str, all_)) for all_ in (map(np.shape, result), shapes))
+        print(f"{name} returns the shapes {found}; this cell needs {wanted}.")
         return False
     return True
 
@@ -195,7 +203,8 @@ def _link(
     straight: bool = False,
 ) -> None:
     """An arrow between two places of a graph, bent where a straight one would cross others."""
-    far = start[1] == end[1] and abs(end[0] - start[0]) > 1.3 and not straight
+    bends = (0.0,) if straight else (0.0, -0.35, 0.35, -0.15, 0.15)
+    bend = min(bends, key=lambda rad: _crossed(start, end, rad))
     ax.annotate(
         "",
         xy=end,
@@ -207,6 +216,17 @@ def _link(
             "ls": line,
             "shrinkA": shrink[0],
             "shrinkB": shrink[1],
-            "connectionstyle": "arc3,rad=-0.35" if far else "arc3,rad=0",
+            "connectionstyle": f"arc3,rad={bend}",
         },
     )
+
+
+def _crossed(start: Point, end: Point, rad: float) -> int:
+    """How many other places of the graph an arrow of Matplotlib's style ``arc3`` runs over."""
+    t = np.linspace(0, 1, 60)[:, None]
+    first, last = np.array(start), np.array(end)
+    along = last - first
+    corner = (first + last) / 2 + rad * np.array([along[1], -along[0]])
+    curve = (1 - t) ** 2 * first + 2 * t * (1 - t) * corner + t**2 * last
+    centers = {*PLACES.values(), *(center for _, center in OPERATIONS.values())} - {start, end}
+    return sum(bool((np.abs(curve - np.array(c)) < 0.3).all(axis=1).any()) for c in centers)

@@ -440,14 +440,22 @@ class Check:
         return [f"{self.name} raises a NumPy warning: {made.warnings[0]}."]
 
     def _diagnose(self, wrong: str | None) -> Diagnosis | None:
-        evidence = [self._evidence(case) for case in self.cases]
+        found = self._diagnose_from(self.cases, wrong)
+        plain = [case for case in self.cases if case.aspect is None]
+        if found or len(plain) == len(self.cases) or not any(case.failed for case in plain):
+            return found
+        # Who has a wrong formula often lacks the aspect too. The plain cases show the formula.
+        return self._diagnose_from(plain, wrong)
+
+    def _diagnose_from(self, cases: Sequence[Case], wrong: str | None) -> Diagnosis | None:
+        evidence = [self._evidence(case) for case in cases]
 
         def run(record: Mistake) -> list[Call]:
-            return [self._call_record(record, case) for case in self.cases]
+            return [self._call_record(record, case) for case in cases]
 
         # One typed-in word or index is too little to tell a mistake from another by itself.
-        part = None if self.typed and not _is_telling(self.cases, wrong) else wrong
-        named = from_bank(mistakes_of(self.name), run, evidence, part)
+        part = None if self.typed and not _is_telling(cases, wrong) else wrong
+        named = from_bank(mistakes_of(self.name), run, evidence, part, self._tolerance)
         if named or self.typed or self.probe:
             return named
         return from_arithmetic(evidence, wrong)
