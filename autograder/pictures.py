@@ -131,6 +131,8 @@ OPERATIONS = {
     "J": ("+", (10.4, 1.1)),
 }
 WITH_BIAS = r"$\times,+$"
+# One unit up, divided by one unit across, in inches of the figure below.
+TALLER = 1.1
 
 
 def draw_graph(edges: Any, title: str) -> None:
@@ -203,7 +205,7 @@ def _link(
     straight: bool = False,
 ) -> None:
     """An arrow between two places of a graph, bent where a straight one would cross others."""
-    bends = (0.0,) if straight else (0.0, -0.35, 0.35, -0.15, 0.15)
+    bends = (0.0,) if straight else (0.0, -0.35, 0.35, -0.15, 0.15, -0.45)
     bend = min(bends, key=lambda rad: _crossed(start, end, rad))
     ax.annotate(
         "",
@@ -226,7 +228,8 @@ def _crossed(start: Point, end: Point, rad: float) -> int:
     t = np.linspace(0, 1, 60)[:, None]
     first, last = np.array(start), np.array(end)
     along = last - first
-    corner = (first + last) / 2 + rad * np.array([along[1], -along[0]])
+    # Matplotlib bends at right angles on the screen, where a unit up is longer than one across.
+    corner = (first + last) / 2 + rad * np.array([along[1] * TALLER, -along[0] / TALLER])
     curve = (1 - t) ** 2 * first + 2 * t * (1 - t) * corner + t**2 * last
     centers = {*PLACES.values(), *(center for _, center in OPERATIONS.values())} - {start, end}
     return sum(bool((np.abs(curve - np.array(c)) < 0.3).all(axis=1).any()) for c in centers)
