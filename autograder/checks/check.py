@@ -51,15 +51,19 @@ class Case:
     differences: dict[str, Difference] = field(default_factory=dict)
 
     @property
-    def failed(self) -> bool:
+    def wrong(self) -> bool:
+        """The answer is wrong, whatever was done to the inputs."""
         return bool(
             self.differences
             or self.call.error
             or self.call.misfit
             or self.call.loops
-            or not self.call.clean
             or (self.warning_free and self.call.warnings)
         )
+
+    @property
+    def failed(self) -> bool:
+        return self.wrong or not self.call.clean
 
 
 class _Hidden:
@@ -315,8 +319,9 @@ class Check:
 
     def _holds(self, aspect: str) -> bool:
         mine = [case for case in self.cases if case.aspect == aspect]
-        # An aspect without a visible case cannot be lost in the student's notebook.
-        return not any(case.failed for case in mine)
+        # An aspect without a visible case cannot be lost in the student's notebook. What a changed
+        # input costs is taken from the points for the numbers, and is not taken twice.
+        return not any(case.wrong for case in mine)
 
     def _follows(self, quantity: str) -> bool:
         """Is ``quantity`` right given the student's own earlier quantities, in every case?"""

@@ -258,13 +258,13 @@ def _factor(name: str, pairs: Sequence[Pair]) -> Diagnosis | None:
         if _equal([f * b for f, b in zip(factors, batches, strict=True)], [1.0] * len(factors)):
             return Diagnosis(
                 "general/mean-for-sum",
-                f"Every number of {name} is divided by the number of samples. Where do you take "
-                "a mean, or divide by the batch size?",
+                f"Every number of {name} is divided by {_first_array(pairs)}. Where do you take a "
+                "mean, or divide by that number?",
             )
         if _equal(factors, batches):
             return Diagnosis(
                 "general/sum-for-mean",
-                f"Every number of {name} is multiplied by the number of samples. Is the division "
+                f"Every number of {name} is multiplied by {_first_array(pairs)}. Is the division "
                 "of a mean absent?",
             )
     if len(pairs) > 1 and _equal(factors, factors[:1] * len(factors)):
@@ -323,6 +323,15 @@ def _batch_size(inputs: dict[str, Any]) -> int | None:
         if isinstance(value, np.ndarray) and value.ndim >= 1:
             return int(value.shape[0])
     return None
+
+
+def _first_array(pairs: Sequence[Pair]) -> str:
+    """What ``_batch_size`` counts: samples, unless that input is a vector in every case."""
+    for name, value in pairs[0][0].items():
+        if isinstance(value, np.ndarray) and value.ndim >= 1:
+            vectors = all(np.ndim(inputs[name]) == 1 for inputs, _, _ in pairs)
+            return f"len({name})" if vectors else "the number of samples"
+    return "the number of samples"
 
 
 # Each with: must it hold in every case, also where the numbers are right?

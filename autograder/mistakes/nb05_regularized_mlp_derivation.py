@@ -1797,7 +1797,7 @@ def hessian(grad_fn, w):
 @mistake(
     "hessian",
     "two-forgotten",
-    "Every number is twice too large. How far apart are your two points?",
+    "Every number is twice too large. Where is a division by 2 missing?",
 )
 def hessian(grad_fn, w):
     eps = 1e-5

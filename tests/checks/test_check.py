@@ -515,3 +515,18 @@ def test_a_mistake_is_named_within_the_tolerance_of_the_check(bank, capsys):
     # Both are within the tolerance of zero, so they prove nothing about each other.
     assert named(np.zeros_like) is None
     assert named(lambda x: 1e-5 * np.exp(x)) == "layer/nearly-nothing"
+
+
+def test_a_changed_input_does_not_cost_an_aspect_too(capsys):
+    def in_place(x):
+        np.exp(x, out=x)
+        return x.copy()
+
+    points, text, check = graded_power(in_place, capsys, aspects={"stays finite": 1})
+    assert points == 2 * 0.5 + 1 and check.diagnosis.id == "general/input-changed"
+
+
+def test_a_mean_over_the_entries_of_one_vector_is_not_called_a_mean_over_samples(capsys):
+    _, text, check = graded_power(lambda x: np.exp(x) / len(x), capsys)
+    assert check.diagnosis.id == "general/mean-for-sum"
+    assert "divided by len(x)." in text and "samples" not in text
