@@ -49,12 +49,13 @@ def written(
     shape: tuple[int, ...] | None = None,
     values: int | None = None,
     shapes: Sequence[tuple[int, ...]] | None = None,
+    cache_keys: Sequence[str] = (),
 ) -> bool:
     """Can a cell show what ``function`` does? Otherwise print one sentence that says why not.
 
     The function is called once with copies of ``arguments``. With a ``shape``, the result must have
     it; with ``values``, it must be a tuple or list of that many; with ``shapes``, of one value for
-    each shape.
+    each shape. With ``cache_keys``, the last value must be a dict with an array for each key.
     """
     name = getattr(function, "__name__", "the function")
     try:
@@ -76,11 +77,26 @@ def written(
     if shape is not None and np.shape(result) != shape:
         print(f"{name} returns shape {np.shape(result)}; this cell needs shape {shape}.")
         return False
-    if shapes is not None and [np.shape(value) for value in result] != list(shapes):
-        found, wanted = (", ".join(map(str, all_)) for all_ in (map(np.shape, result), shapes))
+    if shapes is not None and [_shape(value) for value in result] != list(shapes):
+        found, wanted = (", ".join(map(str, each)) for each in (map(_shape, result), shapes))
         print(f"{name} returns the shapes {found}; this cell needs {wanted}.")
         return False
+    missing = [key for key in cache_keys if not _holds_array(result[-1], key)]
+    if missing:
+        print(f"The cache that {name} returns has no array {missing[0]!r}; this cell needs it.")
+        return False
     return True
+
+
+def _shape(value: Any) -> tuple[int, ...] | str:
+    try:
+        return np.shape(value)
+    except ValueError:  # a list whose entries have different shapes
+        return "of a ragged list"
+
+
+def _holds_array(cache: Any, key: str) -> bool:
+    return isinstance(cache, dict) and isinstance(cache.get(key), np.ndarray)
 
 
 def box(ax: Any, center: Point, text: str, color: str = BLACK) -> None:

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 05 · A derivation, step by step
 #
-# **65 points · about 130 minutes**
+# **65 points · about 141 minutes**
 #
 # A network with one hidden layer has two weight matrices. Training lowers an *objective*: the loss
 # plus a penalty for large weights. In this notebook you derive the gradient of that objective for
@@ -1556,7 +1556,7 @@ if all(
 # gradients at $o$, $h$ and $z$ entry by entry with a reason for each sum and for each missing sum,
 # say where the transposes come from, and check the shape of the result.
 #
-# **6 points · 10 minutes · difficulty 3 of 3**
+# **6 points · 20 minutes · difficulty 3 of 3**
 #
 # <details><summary>I'm not sure how to begin.</summary>
 #
@@ -2680,7 +2680,7 @@ if written(bubble_fraction, 8, 4, shape=()):
 # number of stages? Which remedy would you choose for a network whose weights fill half a device, and
 # which when they fill two devices?
 #
-# **4 points · 8 minutes · difficulty 2 of 3**
+# **4 points · 12 minutes · difficulty 2 of 3**
 #
 # <details><summary>I'm not sure what a smaller batch saves.</summary>
 #

@@ -37,6 +37,17 @@ def changing(z):
         (nothing, {}, "nothing returns None"),
         (flat, {"shape": (2, 3)}, "flat returns shape (6,)"),
         (flat, {"values": 2}, "flat does not return 2 values"),
+        (
+            lambda z: (z, {"a0": z, "z1": 1.0}),
+            {"values": 2, "cache_keys": ["a0", "z1"]},
+            "The cache that <lambda> returns has no array 'z1'; this cell needs it.",
+        ),
+        (
+            lambda z: ([z, 1.0], z),
+            {"shapes": [(2,), (2, 3)]},
+            "<lambda> returns the shapes of a ragged list, (2, 3); this cell needs (2,), (2, 3).",
+        ),
+        (lambda z: (z, z), {"values": 2, "cache_keys": ["a0"]}, "The cache that <lambda> returns"),
         (flat, {"shapes": [(2, 3)]}, "flat does not return 1 values"),
         (
             lambda z: (z, z.T),
@@ -55,6 +66,7 @@ def test_what_can_be_drawn_is_not_changed(capsys):
     z = np.zeros((2, 3))
     assert written(changing, z, shape=(2, 3))
     assert written(lambda z: (z.T, 1.0), z, shapes=[(3, 2), ()])
+    assert written(lambda z: (z, {"a0": z}), z, values=2, cache_keys=["a0"])
     assert not z.any() and capsys.readouterr().out == ""
 
 
