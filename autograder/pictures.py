@@ -90,7 +90,7 @@ def written(
 
 def _shape(value: Any) -> tuple[int, ...] | str:
     try:
-        return np.shape(value)
+        return tuple(np.shape(value))
     except ValueError:  # a list whose entries have different shapes
         return "of a ragged list"
 
