@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 05 · A derivation, step by step
 #
-# **65 points · about 140 minutes**
+# **65 points · about 141 minutes**
 #
 # A network with one hidden layer has two weight matrices. Training lowers an *objective*: the loss
 # plus a penalty for large weights. In this notebook you derive the gradient of that objective for
