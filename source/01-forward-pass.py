@@ -818,9 +818,10 @@ example = (
     [np.array([[0.2, -0.3], [0.4, 0.1], [-0.5, 0.6]]), np.array([[0.7, -0.4, 0.3]])],
     [np.array([0.1, -0.2, 0.0]), np.array([-0.1])],
 )
-if written(forward_pass_manual, *example):
+if written(forward_pass_manual, *example, values=2, cache_keys=["a0", "z1", "a1", "z2", "a2"]):
     output, cache = forward_pass_manual(*example)
-    for key, value in cache.items():
+    for key in ["a0", "z1", "a1", "z2", "a2"]:
+        value = cache[key]
         print(f"{key}: shape {value.shape}, first sample {np.round(value[0], 4).tolist()}")
 
 # %% [markdown]
@@ -1669,15 +1670,16 @@ def experiment(c, seed=82):
 
 
 choices = [("too small", 0.2), ("He", 1.0), ("too large", 3.0)]
-if written(forward_pass_manual, *experiment(1.0)) and written(
-    activation_statistics, *experiment(1.0)
-):
+layers_shown = [1, 4, 8, 9]
+if written(
+    forward_pass_manual, *experiment(1.0), values=2, cache_keys=[f"a{i}" for i in layers_shown]
+) and written(activation_statistics, *experiment(1.0), shapes=[(2,)] * 9):
     fig, axes = plt.subplots(3, 4, figsize=(8, 5.4))
     for row, (name, c) in zip(axes, choices, strict=True):
         inputs = experiment(c)
         _, cache = forward_pass_manual(*inputs)
         statistics = activation_statistics(*inputs)
-        for ax, layer in zip(row, [1, 4, 8, 9], strict=True):
+        for ax, layer in zip(row, layers_shown, strict=True):
             mean, std = statistics[layer - 1]
             ax.hist(cache[f"a{layer}"].ravel(), bins=30, color=pictures.BLUE)
             label = "output" if layer == 9 else f"$a_{layer}$"

@@ -51,15 +51,19 @@ class Case:
     differences: dict[str, Difference] = field(default_factory=dict)
 
     @property
-    def failed(self) -> bool:
+    def wrong(self) -> bool:
+        """The answer is wrong, whatever was done to the inputs."""
         return bool(
             self.differences
             or self.call.error
             or self.call.misfit
             or self.call.loops
-            or not self.call.clean
             or (self.warning_free and self.call.warnings)
         )
+
+    @property
+    def failed(self) -> bool:
+        return self.wrong or not self.call.clean
 
 
 class _Hidden:
@@ -321,8 +325,9 @@ class Check:
 
     def _holds(self, aspect: str) -> bool:
         mine = [case for case in self.cases if case.aspect == aspect]
-        # An aspect without a visible case cannot be lost in the student's notebook.
-        return not any(case.failed for case in mine)
+        # An aspect without a visible case cannot be lost in the student's notebook. What a changed
+        # input costs is taken from the points for the numbers, and is not taken twice.
+        return not any(case.wrong for case in mine)
 
     def _follows(self, quantity: str) -> bool:
         """Is ``quantity`` right given the student's own earlier quantities, in every case?"""
@@ -447,14 +452,22 @@ class Check:
         return [f"{self.name} raises a NumPy warning: {made.warnings[0]}."]
 
     def _diagnose(self, wrong: str | None) -> Diagnosis | None:
-        evidence = [self._evidence(case) for case in self.cases]
+        found = self._diagnose_from(self.cases, wrong)
+        plain = [case for case in self.cases if case.aspect is None]
+        if found or len(plain) == len(self.cases) or not any(case.failed for case in plain):
+            return found
+        # Who has a wrong formula often lacks the aspect too. The plain cases show the formula.
+        return self._diagnose_from(plain, wrong)
+
+    def _diagnose_from(self, cases: Sequence[Case], wrong: str | None) -> Diagnosis | None:
+        evidence = [self._evidence(case) for case in cases]
 
         def run(record: Mistake) -> list[Call]:
-            return [self._call_record(record, case) for case in self.cases]
+            return [self._call_record(record, case) for case in cases]
 
         # One typed-in word or index is too little to tell a mistake from another by itself.
-        part = None if self.typed and not _is_telling(self.cases, wrong) else wrong
-        named = from_bank(mistakes_of(self.name), run, evidence, part)
+        part = None if self.typed and not _is_telling(cases, wrong) else wrong
+        named = from_bank(mistakes_of(self.name), run, evidence, part, self._tolerance)
         if named or self.typed or self.probe:
             return named
         return from_arithmetic(evidence, wrong)
