@@ -40,6 +40,8 @@ SPARE_BYTES = 2 * 2**30
 # Of the mutants that differ from the solution, what a check must reject.
 LEAST_SHARE = 0.99
 
+FULL, FEWER, DIED, LATE = "full points", "fewer points", "died", "deadline"
+
 
 @dataclass(frozen=True)
 class Accepted:
@@ -174,7 +176,7 @@ def prove_mutants(
     then the processes would reject everything.
     """
     answer = "\n".join(source for _, source in exercise.solutions)
-    if _outcome(exercise, answer, deadline) != "full points":
+    if outcome(exercise, answer, deadline) != FULL:
         raise UserError(
             f"{exercise.notebook}: the solution of {exercise.name} does not pass in the process "
             f"that grades mutants; look for memory beyond {SPARE_BYTES} bytes, threads, or a cell "
@@ -185,12 +187,12 @@ def prove_mutants(
     for mutant in mutants:
         progress(proof.made, len(mutants))
         proof.made += 1
-        outcome = _outcome(exercise, mutant.text, deadline)
-        if outcome == "full points":
+        became = outcome(exercise, mutant.text, deadline)
+        if became == FULL:
             proof.survivors.append(Survivor(mutant, reasons.take(exercise.name, mutant)))
         else:
             proof.rejected += 1
-            proof.at_deadline += outcome == "deadline"
+            proof.at_deadline += became == LATE
     return proof
 
 
@@ -236,8 +238,12 @@ def one_thread() -> None:
     run_cell("import torch\ntorch.set_num_threads(1)", {}, "threads")
 
 
-def _outcome(exercise: Exercise, answer: str, deadline: float) -> str:
-    """``full points``, ``fewer points``, ``died`` or ``deadline``."""
+def outcome(exercise: Exercise, answer: str, deadline: float) -> str:
+    """Grade ``answer`` in a process of its own that gets ``deadline`` seconds.
+
+    Returns ``full points``, ``fewer points``, ``died`` or ``deadline``. Raises ``UserError`` where
+    the operating system cannot copy a process.
+    """
     try:
         context = multiprocessing.get_context("fork")
     except ValueError as error:
@@ -251,10 +257,10 @@ def _outcome(exercise: Exercise, answer: str, deadline: float) -> str:
     sender.close()
     try:
         if not receiver.poll(deadline):
-            return "deadline"
-        return "full points" if receiver.recv() else "fewer points"
+            return LATE
+        return FULL if receiver.recv() else FEWER
     except EOFError:
-        return "died"
+        return DIED
     finally:
         process.kill()
         process.join()
