@@ -17,9 +17,11 @@ two entries.
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import resource
+import signal
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -33,8 +35,11 @@ from autograder.course.mutations import Mutant, mutants_of
 from autograder.course.source import CourseFolder
 from autograder.errors import UserError
 
-# Seconds. A check takes well under one; what takes this long goes round in a circle.
-DEADLINE = 10.0
+# Seconds of CPU, so that a busy machine rejects nothing. A check takes well under one; what takes
+# this long goes round in a circle.
+DEADLINE = 5.0
+# Seconds by the clock, as a multiple of that, for what waits and does nothing.
+PATIENCE = 20
 # A mutant may ask for a number of 2**(32**100) digits.
 SPARE_BYTES = 2 * 2**30
 # Of the mutants that differ from the solution, what a check must reject.
@@ -171,16 +176,16 @@ def prove_mutants(
 ) -> MutantProof:
     """Grade every mutant of the solution of ``exercise``, each in a process of its own.
 
-    A mutant is rejected when it gets less than full points, ends its process, or takes longer than
-    ``deadline`` seconds. Raises ``UserError`` when the solution itself does not pass in this way:
-    then the processes would reject everything.
+    A mutant is rejected when it gets less than full points, ends its process, or takes more than
+    ``deadline`` seconds of CPU. Raises ``UserError`` when the solution itself does not pass in this
+    way: then the processes would reject everything.
     """
     answer = "\n".join(source for _, source in exercise.solutions)
     if outcome(exercise, answer, deadline) != FULL:
         raise UserError(
             f"{exercise.notebook}: the solution of {exercise.name} does not pass in the process "
             f"that grades mutants; look for memory beyond {SPARE_BYTES} bytes, threads, or a cell "
-            f"that takes longer than {deadline:g} s."
+            f"that takes more than {deadline:g} s of CPU."
         )
     proof = MutantProof()
     mutants = mutants_of(answer)
@@ -239,7 +244,7 @@ def one_thread() -> None:
 
 
 def outcome(exercise: Exercise, answer: str, deadline: float) -> str:
-    """Grade ``answer`` in a process of its own that gets ``deadline`` seconds.
+    """Grade ``answer`` in a process of its own that gets ``deadline`` seconds of CPU.
 
     Returns ``full points``, ``fewer points``, ``died`` or ``deadline``. Raises ``UserError`` where
     the operating system cannot copy a process.
@@ -252,27 +257,30 @@ def outcome(exercise: Exercise, answer: str, deadline: float) -> str:
             "run it on Linux or macOS."
         ) from error
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_grade, args=(sender, exercise, answer), daemon=True)
+    process = context.Process(target=_grade, args=(sender, exercise, answer, deadline), daemon=True)
     process.start()
     sender.close()
     try:
-        if not receiver.poll(deadline):
+        if not receiver.poll(deadline * PATIENCE):
             return LATE
         return FULL if receiver.recv() else FEWER
     except EOFError:
-        return DIED
+        process.join()
+        return LATE if process.exitcode == -signal.SIGXCPU else DIED
     finally:
         process.kill()
         process.join()
         receiver.close()
 
 
-def _grade(sender: Connection, exercise: Exercise, answer: str) -> None:
+def _grade(sender: Connection, exercise: Exercise, answer: str, deadline: float) -> None:
     """In the forked process: grade, and send whether the points are full."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
     _limit_memory()
+    seconds = math.ceil(deadline)
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
     run, _, _ = exercise.graded(answer)
     sender.send(_full(run, exercise.points))
 

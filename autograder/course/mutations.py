@@ -19,7 +19,7 @@ from autograder.course.numpy_operators import OPERATORS
 LEFT_OUT = ("core/VariableInserter", "core/VariableReplacer")
 # Numbers have no bits: arithmetic replaced by such an operator only raises an error. And whether
 # two equal numbers are one object hangs on the interpreter.
-MEANINGLESS = ("_BitAnd", "_BitOr", "_BitXor", "_LShift", "_RShift", "_Is", "_IsNot")
+MEANINGLESS = ("_BitAnd", "_BitOr", "_BitXor", "_LShift", "_RShift", "_Invert", "_Is", "_IsNot")
 # Where the solution has such an operator already, it means something.
 MEANT = ("core/ReplaceBinaryOperator_Bit", "core/ReplaceComparisonOperator_Is")
 

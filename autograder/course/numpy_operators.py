@@ -188,10 +188,16 @@ def drop_power(node: NodeOrLeaf) -> Iterator[str]:
 
 
 def negate(node: NodeOrLeaf) -> Iterator[str]:
-    """The value that is given a name, or returned, has the opposite sign."""
+    """What is given a name, or returned, has the opposite sign."""
     last = _parent(node) in ("expr_stmt", "return_stmt") and node.get_next_sibling() is None
     if last and node.type in EXPRESSIONS:
         yield f"-({_text(node)})"
+
+
+def lose_precision(node: NodeOrLeaf) -> Iterator[str]:
+    """What is returned has passed through 32 bits."""
+    if _parent(node) == "return_stmt" and node.type in EXPRESSIONS:
+        yield f"np.float32({_text(node)})"
 
 
 def delete_statement(node: NodeOrLeaf) -> Iterator[str]:
@@ -331,6 +337,7 @@ OPERATORS = (
     ),
     RewriteOperator("drop-power", drop_power, ("1 - t**2", ("1 - t",))),
     RewriteOperator("negate", negate, ("dz = da * slope", ("dz = -(da * slope)",))),
+    RewriteOperator("lose-precision", lose_precision, ("return Z", ("return np.float32(Z)",))),
     RewriteOperator("delete-statement", delete_statement, ("a = b\n", ("pass\n",))),
     RewriteOperator(
         "drop-with", drop_with, ("with torch.no_grad():\n    a = b\n", ("if True:\n    a = b\n",))
