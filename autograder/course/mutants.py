@@ -23,7 +23,7 @@ import os
 import resource
 import signal
 import tomllib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -163,9 +163,9 @@ class Reasons:
                 return entry
         return None
 
-    def stale(self) -> list[Accepted]:
-        """Entries whose mutant was rejected, or was not made."""
-        return list(self._left)
+    def stale(self, unproved: Collection[str] = ()) -> list[Accepted]:
+        """Entries whose mutant was rejected or not made; exercises in ``unproved`` are left out."""
+        return [entry for entry in self._left if entry.exercise not in unproved]
 
 
 def prove_mutants(
@@ -219,16 +219,20 @@ def survivor_problems(proof: MutantProof, reasons: Reasons) -> Iterator[tuple[st
 
 
 def notebook_problems(
-    proofs: Iterable[MutantProof], reasons: Reasons
+    proofs: Mapping[str, MutantProof | None], reasons: Reasons
 ) -> Iterator[tuple[str | None, str, str]]:
-    """The exercise, a sentence and its mend for what is wrong with the notebook as a whole."""
-    for entry in reasons.stale():
+    """What is wrong with a notebook as a whole: the exercise, a sentence and its mend.
+
+    ``proofs`` has an entry for each exercise, None for one whose solution fails by itself.
+    """
+    proved = [proof for proof in proofs.values() if proof is not None]
+    for entry in reasons.stale(unproved=[name for name in proofs if proofs[name] is None]):
         yield (
             entry.exercise,
             f"The reason for the mutant {entry} is stale: it is rejected, or no longer made.",
             f"take it out of {reasons.path}, or correct its lines.",
         )
-    totals = Totals.of(proofs)
+    totals = Totals.of(proved)
     if totals.share < LEAST_SHARE:
         yield (
             None,

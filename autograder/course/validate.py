@@ -219,7 +219,7 @@ def _unexplained(name: str, proofs: Sequence[Proof], reasons: Reasons) -> Iterat
     for proof in proofs:
         for sentence, mend in survivor_problems(proof.mutants, reasons) if proof.mutants else ():
             yield Problem(name, proof.exercise, sentence, mend)
-    made = [proof.mutants for proof in proofs if proof.mutants is not None]
+    made = {proof.exercise: proof.mutants for proof in proofs}
     for exercise, sentence, mend in notebook_problems(made, reasons):
         yield Problem(name, exercise, sentence, mend)
 
