@@ -53,7 +53,7 @@ def mutants_of(answer: str) -> list[Mutant]:
         warnings.simplefilter("ignore")
         seen = {_fingerprint(compile(answer, "<answer>", "exec"))}
         for name, operator in _operators():
-            for text in _changed(answer, operator):
+            for text in changed_texts(answer, operator):
                 try:
                     fingerprint = _fingerprint(compile(text, "<answer>", "exec"))
                 except (SyntaxError, ValueError):
@@ -77,7 +77,7 @@ def _operators() -> Iterator[tuple[str, Any]]:
         yield own.name, own
 
 
-def _changed(answer: str, operator: Any) -> Iterator[str]:
+def changed_texts(answer: str, operator: Any) -> Iterator[str]:
     """``answer`` changed at each place where ``operator`` can change it."""
     nodes = ast_nodes(parso.parse(answer))
     places = sum(1 for node in nodes for _ in operator.mutation_positions(node))

@@ -107,17 +107,20 @@ def _entries(node: NodeOrLeaf) -> list[str]:
 
 
 def drop_transpose(node: NodeOrLeaf) -> Iterator[str]:
+    """``W.T`` becomes ``W``."""
     if node.type == "trailer" and _text(node) == ".T":
         yield ""
 
 
 def add_transpose(node: NodeOrLeaf) -> Iterator[str]:
+    """A name beside ``@`` is transposed."""
     beside = (node.get_previous_sibling(), node.get_next_sibling())
     if node.type == "name" and any(other and _text(other) == "@" for other in beside):
         yield f"{_text(node)}.T"
 
 
 def change_axis(node: NodeOrLeaf) -> Iterator[str]:
+    """``axis=0`` becomes each other axis, and none."""
     if node.type == "argument" and _text(node).startswith("axis="):
         yield from (f"axis={axis}" for axis in AXES if f"axis={axis}" != _text(node))
 
@@ -152,6 +155,7 @@ def lookalike(node: NodeOrLeaf) -> Iterator[str]:
 
 
 def swap_operands(node: NodeOrLeaf) -> Iterator[str]:
+    """The two sides of a difference, a quotient or a matrix product change places."""
     parts = _children(node) if node.type in SUMS else []
     for i in range(1, len(parts) - 1, 2):
         sign = _text(parts[i])
@@ -163,6 +167,7 @@ def swap_operands(node: NodeOrLeaf) -> Iterator[str]:
 
 
 def matmul_as_product(node: NodeOrLeaf) -> Iterator[str]:
+    """``@`` becomes ``*``, which broadcasts."""
     if node.type == "operator" and _text(node) == "@" and _parent(node) == "term":
         yield "*"
 
@@ -182,6 +187,7 @@ def drop_operand(node: NodeOrLeaf) -> Iterator[str]:
 
 
 def drop_power(node: NodeOrLeaf) -> Iterator[str]:
+    """``t**2`` becomes ``t``."""
     parts = _children(node) if node.type == "power" else []
     if len(parts) > 2 and _text(parts[-2]) == "**":
         yield _joined(parts[:-2])
@@ -216,6 +222,7 @@ def drop_with(node: NodeOrLeaf) -> Iterator[str]:
 
 
 def assign_plainly(node: NodeOrLeaf) -> Iterator[str]:
+    """``+=`` becomes ``=`` and ``-=``; ``*=`` becomes ``=`` and ``/=``."""
     opposite = {"+=": "-=", "-=": "+=", "*=": "/=", "/=": "*="}
     if node.type == "operator" and _text(node) in opposite:
         yield from ("=", opposite[_text(node)])

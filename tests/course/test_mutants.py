@@ -27,7 +27,7 @@ from autograder.course.mutants import (
     prove_mutants,
     survivor_problems,
 )
-from autograder.course.mutations import Mutant, _changed, mutants_of
+from autograder.course.mutations import Mutant, changed_texts, mutants_of
 from autograder.course.numpy_operators import OPERATORS, RewriteOperator
 from autograder.course.validate import validate
 from autograder.errors import UserError
@@ -51,7 +51,7 @@ reason = "x has one axis, so its transpose is x."
 @pytest.mark.parametrize("operator", OPERATORS, ids=lambda operator: operator.name)
 def test_each_operator_makes_what_its_example_says(operator: RewriteOperator) -> None:
     before, after = operator.example
-    assert tuple(_changed(before, operator)) == after
+    assert tuple(changed_texts(before, operator)) == after
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_what_an_operator_does_in_corners(
     chosen = next(each for each in OPERATORS if each.name == operator)
     if after is None:  # neither the attribute nor the name of the argument is a variable
         after = ["def f(x, y):\n    return x.x(x=y)\n", "def f(x, y):\n    return y.x(x=x)\n"]
-    assert list(_changed(before, chosen)) == after
+    assert list(changed_texts(before, chosen)) == after
 
 
 def test_a_mutant_says_where_it_differs() -> None:
