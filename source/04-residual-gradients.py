@@ -150,7 +150,7 @@ rng = np.random.default_rng(41)
 
 
 def pytorch(x, sublayer):
-    return x + sublayer(x)
+    return torch.stack([x, sublayer(x)]).sum(dim=0)
 
 
 def linear_case(width):
@@ -793,7 +793,8 @@ rng = np.random.default_rng(47)
 
 
 def pytorch(x, layer_norm, sublayer):
-    return x + sublayer(layer_norm(x))
+    branch = sublayer(layer_norm(x))
+    return torch.stack([x, branch]).sum(dim=0)
 
 
 def norm_case(width):
@@ -884,7 +885,8 @@ rng = np.random.default_rng(48)
 
 
 def pytorch(x, layer_norm, sublayer):
-    return layer_norm(x + sublayer(x))
+    stream = torch.stack([x, sublayer(x)]).sum(dim=0)
+    return layer_norm(stream)
 
 
 check = Check("post_ln_block", pytorch, returns={"y": 2})
@@ -1240,8 +1242,10 @@ if written(has_direct_path, makers["x"]):
     fig, axes = plt.subplots(1, len(makers), figsize=(8.6, 2.5))
     for ax, (name, make_block) in zip(axes, makers.items(), strict=True):
         block = make_block(0.0)
-        rows = [numerical_gradient(lambda v, i=i: block(v).flat[i], x).ravel() for i in range(12)]
-        ax.imshow(np.array(rows), cmap="PuOr", vmin=-1.2, vmax=1.2)
+        jacobian = [
+            numerical_gradient(lambda v, f=block, i=i: f(v).flat[i], x).ravel() for i in range(12)
+        ]
+        ax.imshow(jacobian, cmap="PuOr", vmin=-1.2, vmax=1.2)
         says = "direct path" if has_direct_path(make_block) else "no direct path"
         ax.set_title(f"adds {name}:\n{says}", fontsize=9)
         ax.set(xticks=[], yticks=[], xlabel="12 inputs")
@@ -1361,9 +1365,12 @@ modules_case = {sizes: make_modules(*sizes) for sizes in [(768, 12, 1536), (12, 
 
 
 def pytorch(sizes, x, dy):
-    attention, feedforward = modules_case[sizes]
-    middle = x + attention(x)
-    y = middle + feedforward(middle)
+    attention, feedforward = modules = modules_case[sizes]
+    # A hook: what goes into a module is added to what comes out of it.
+    hooks = [m.register_forward_hook(lambda _, given, out: given[0] + out) for m in modules]
+    y = nn.Sequential(*modules)(x)
+    for hook in hooks:
+        hook.remove()
     weights = (attention.qkv_proj.weight, feedforward[0].weight)
     return y, True, *torch.autograd.grad(y, (x, *weights), grad_outputs=dy)
 
