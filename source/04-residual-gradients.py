@@ -55,15 +55,14 @@ for center, text in [
 for x in (3, 7.6):
     ax.text(x, 0, "+", ha="center", va="center", fontsize=15, zorder=3)
     ax.add_patch(plt.Circle((x, 0), 0.23, facecolor="white", edgecolor=pictures.BLACK, zorder=2))
-for start, plus, branch, end in [(0.3, 3, 1.7, 3.75), (4.95, 7.6, 6.3, 8.4)]:
-    pictures.arrow(ax, (start, 0.1), (plus - 0.23, 0.1), "", forward)
-    pictures.arrow(ax, (plus - 0.23, -0.1), (start, -0.1), "", backward, dashed=True)
-    pictures.arrow(ax, (plus + 0.23, 0.1), (end, 0.1), "", forward)
-    pictures.arrow(ax, (end, -0.1), (plus + 0.23, -0.1), "", backward, dashed=True)
-    pictures.arrow(ax, (start + 0.3, 0.15), (branch - 0.35, 1.4), "", forward)
-    pictures.arrow(ax, (branch + 0.35, 1.4), (plus - 0.2, 0.27), "", forward)
-    pictures.arrow(ax, (plus - 0.03, 0.3), (branch + 0.55, 1.42), "", backward, dashed=True)
-    pictures.arrow(ax, (branch - 0.6, 1.42), (start + 0.1, 0.2), "", backward, dashed=True)
+for start, plus, branch, end in [(0.17, 3, 1.7, 3.9), (4.78, 7.6, 6.3, 8.72)]:
+    for left, right in [(start, plus - 0.2), (plus + 0.2, end)]:
+        pictures.arrow(ax, (left, 0.1), (right, 0.1), "", forward)
+        pictures.arrow(ax, (right, -0.1), (left, -0.1), "", backward, dashed=True)
+    pictures.arrow(ax, (start + 0.25, 0.13), (branch - 0.2, 1.53), "", forward)
+    pictures.arrow(ax, (branch + 0.2, 1.53), (plus - 0.17, 0.2), "", forward)
+    pictures.arrow(ax, (plus - 0.02, 0.24), (branch + 0.4, 1.53), "", backward, dashed=True)
+    pictures.arrow(ax, (branch - 0.4, 1.53), (start + 0.02, 0.13), "", backward, dashed=True)
 ax.text(3, -0.55, "the gradient\ngoes both ways", color=backward, ha="center", va="top", fontsize=9)
 ax.text(7.6, -0.55, "and here again", color=backward, ha="center", va="top", fontsize=9)
 ax.set(xlim=(-0.5, 9.6), ylim=(-1.3, 2.2), title="Two branches, two sums, one stream")
@@ -903,10 +902,10 @@ check.grade()
 # is not $I$ plus something. It is the Jacobian of the normalization times that. In pre-LN the $I$
 # stands alone.
 #
-# The next cell builds a model of 24 small blocks at initialization. A block is two sublayers, one
-# that averages over the tokens so far (attention before it has learned anything) and an FFN. It
-# takes a random gradient of norm 1 at the top and carries it down, through Jacobians of your blocks
-# that are found by central differences.
+# The next cell builds a model of 48 small blocks at initialization. A block is two sublayers, one
+# that averages over the tokens so far (attention before it has learned anything) and an FFN. A random
+# gradient of norm 1 enters at the top and walks down, through Jacobians of your blocks that are found
+# by central differences. Before you run it: in which of the two can the direct path get lost?
 
 
 # %%
@@ -917,6 +916,7 @@ def normalized(x):
 
 
 def initial_sublayers(blocks, tokens, d, rng):
+    """Two sublayers for each block: one that mixes tokens, and an FFN."""
     average = np.tril(np.ones((tokens, tokens)))
     average /= average.sum(axis=1, keepdims=True)  # row t: the mean of tokens 0 to t
 
@@ -939,56 +939,60 @@ def norms_down_the_stack(block, x, sublayers, g, eps=1e-5):
     inputs = [x]
     for sublayer in sublayers[:-1]:
         inputs.append(block(inputs[-1], normalized, sublayer))
+    steps = eps * np.eye(x.size).reshape(-1, *x.shape)  # one array for each number of x
     norms = []
     for h, sublayer in zip(reversed(inputs), reversed(sublayers), strict=True):
-        slopes = np.empty(h.size)
-        for i in range(h.size):
-            step = np.zeros(h.size)
-            step[i] = eps
-            step = step.reshape(h.shape)
-            above, below = (block(h + s, normalized, sublayer) for s in (step, -step))
-            slopes[i] = np.sum(g * (above - below)) / (2 * eps)
-        g = slopes.reshape(h.shape)
+        above, below = (block(h + s, normalized, sublayer) for s in (steps, -steps))
+        g = np.sum(g * (above - below) / (2 * eps), axis=(1, 2)).reshape(h.shape)
         norms.append(np.linalg.norm(g))
     return norms[::-1]
 
 
 rng = np.random.default_rng(49)
-blocks, tokens, d = 24, 6, 8
-start = rng.normal(size=(tokens, d))
-probe_inputs = (start, normalized, np.tanh)
-if all(written(block, *probe_inputs, shape=start.shape) for block in (pre_ln_block, post_ln_block)):
-    fig, ax = plt.subplots(figsize=(7, 3.4))
-    kinds = [
+blocks, tokens, d = 48, 6, 8
+models = [
+    (*rng.normal(size=(2, tokens, d)), initial_sublayers(blocks, tokens, d, rng)) for _ in range(10)
+]
+many = np.zeros((5, tokens, d))
+ready = [
+    written(f, many, normalized, np.tanh, shape=many.shape) for f in (pre_ln_block, post_ln_block)
+]
+if all(ready):
+    fig, ax = plt.subplots(figsize=(7, 3.6))
+    place = np.arange(2 * blocks) / 2 + 1
+    for block, label, color, style in [
         (pre_ln_block, "pre-LN", pictures.BLUE, "-"),
         (post_ln_block, "post-LN", pictures.VERMILION, "--"),
-    ]
-    for draw in range(4):
-        sublayers = initial_sublayers(blocks, tokens, d, rng)
-        x, g = rng.normal(size=(2, tokens, d))
-        for block, label, color, style in kinds:
-            norms = norms_down_the_stack(block, x, sublayers, g / np.linalg.norm(g))
-            name = label if draw == 0 else None
-            ax.plot(np.arange(2 * blocks) / 2 + 1, norms, style, color=color, lw=1.2, label=name)
+    ]:
+        lines = [
+            norms_down_the_stack(block, x, sublayers, g / np.linalg.norm(g))
+            for x, g, sublayers in models
+        ]
+        for norms in lines:
+            ax.plot(place, norms, style, color=color, lw=0.7, alpha=0.5)
+        middle = np.median(lines, axis=0)
+        ax.plot(place, middle, style, color=color, lw=2.5, label=label)
+        print(f"{label}: median at block 1 is {middle[0]:.1e}")
     ax.set(
         yscale="log",
-        xlabel="block (the gradient enters at 24)",
+        xlabel="block (the gradient enters at 48)",
         ylabel="norm of the gradient",
-        title="At initialization: pre-LN keeps the gradient, post-LN wears it down",
+        title="At initialization, pre-LN keeps the gradient and post-LN wears it down",
     )
     ax.legend()
     plt.show()
 
 # %% [markdown]
-# *Picture: the norm of the gradient on a logarithmic axis against the block, 1 to 24, four lines of
-# each kind. From right to left the pre-LN lines rise slowly. The post-LN lines fall, by a factor of
-# about 3 to 1000 at block 1, and differ much from draw to draw. Drawn from your `pre_ln_block` and
-# `post_ln_block`.*
+# *Picture: the norm of the gradient on a logarithmic axis against the block, 1 to 48; ten thin lines
+# of each kind and their medians. From right to left the pre-LN lines rise slowly, to about 10. The
+# post-LN lines fall and spread out; their median at block 1 is far below 1. Drawn from your
+# `pre_ln_block` and `post_ln_block`.*
 #
-# The normalization divides by the standard deviation of the sum, and the sum is larger than $x$. Each
-# block scales the stream down, and its gradient with it. Models with post-LN can be trained, but
-# they need a careful start, with a learning rate that grows slowly (Xiong and others, *On Layer
-# Normalization in the Transformer Architecture*, 2020).
+# The normalization divides by the standard deviation of the sum, and the sum is larger than $x$. So in
+# post-LN the direct path has a slope below 1 in each of the 96 sublayers, and nothing of it is left
+# at the bottom. What arrives has gone through branches, and how much that is depends on the draw.
+# Models with post-LN can be trained, but they need a careful start, with a learning rate that grows
+# slowly (Xiong and others, *On Layer Normalization in the Transformer Architecture*, 2020).
 
 # %% [markdown]
 # ## 7. A test for a direct path
