@@ -1320,7 +1320,8 @@ def make_modules(d_model, n_heads, d_ff):
 #
 # There is no normalization here. Points: 2 for `y`, and 1 for each of three gradients that PyTorch
 # computes from your forward pass: of `x`, of `attention.qkv_proj.weight`, and of the first weight of
-# `feedforward`.
+# `feedforward`. The check also says whether `y` has a graph, whether the forward pass has overwritten
+# something that the graph needs, and whether `backward()` runs.
 #
 # **5 points · 8 minutes · difficulty 2 of 3**
 #
@@ -1375,7 +1376,7 @@ def pytorch(sizes, x, dy):
     for hook in hooks:
         hook.remove()
     weights = (attention.qkv_proj.weight, feedforward[0].weight)
-    return y, True, True, *torch.autograd.grad(y, (x, *weights), grad_outputs=dy)
+    return y, True, True, True, *torch.autograd.grad(y, (x, *weights), grad_outputs=dy)
 
 
 def probe(block_forward, sizes, x, dy):
@@ -1385,16 +1386,17 @@ def probe(block_forward, sizes, x, dy):
     stream = 1 * leaf  # as in a stack: what goes into the block was computed
     y = block_forward(stream, attention, feedforward)
     if not isinstance(y, torch.Tensor):
-        return y, None, None, None, None, None
+        raise TypeError(f"it returned {type(y).__name__}, and a tensor is expected")
     answer = y.detach().numpy().copy()
     wanted = (leaf, attention.qkv_proj.weight, feedforward[0].weight)
     try:
         gradients = torch.autograd.grad(y, wanted, torch.tensor(dy), allow_unused=True)
-    except RuntimeError:
-        return answer, y.requires_grad, False, None, None, None
+    except RuntimeError as error:
+        kept = "inplace" not in str(error)
+        return answer, y.requires_grad, kept, False, None, None, None
     zeros = map(torch.zeros_like, wanted)
     found = [z if g is None else g for g, z in zip(gradients, zeros, strict=True)]
-    return answer, True, True, *(g.detach().numpy() for g in found)
+    return answer, True, True, True, *(g.detach().numpy() for g in found)
 
 
 check = Check(
@@ -1403,6 +1405,7 @@ check = Check(
     returns={
         "y": 2,
         "y.requires_grad": 0,
+        "nothing_overwritten": 0,
         "backward_runs": 0,
         "dx": 1,
         "d_qkv_proj_weight": 1,

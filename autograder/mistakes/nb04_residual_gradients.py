@@ -125,7 +125,7 @@ def after_attention():
 @mistake(
     "after_attention",
     "mean-for-loss",
-    "The loss is a mean here, which also halves its gradients. It is asked to be a sum.",
+    "The loss is a mean here, and it is asked to be a sum. A mean would halve its gradients, too.",
 )
 def after_attention():
     return {
@@ -300,7 +300,8 @@ def residual_backward(dout):
 @mistake(
     "residual_backward",
     "halves",
-    "Each term gets half of the gradient. In section 2, how fast did the sum rise with one term?",
+    "The gradient is halved at the plus sign. In section 2, how fast did the sum rise with one "
+    "term?",
 )
 def residual_backward(dout):
     return dout / 2, dout / 2
@@ -318,8 +319,7 @@ def residual_backward(dout):
 @mistake(
     "residual_backward",
     "nothing-for-the-stream",
-    "The stream gets no gradient: everything goes into the branch, as without the residual "
-    "connection.",
+    "The stream gets no gradient at all, as without the residual connection.",
 )
 def residual_backward(dout):
     return np.zeros_like(dout), dout.copy()
@@ -458,7 +458,7 @@ def residual_block_backward(dy, x, W1, b1, W2, b2):
 
 @mistake(
     "residual_block_backward",
-    "branch-gets-the-total",
+    "output-for-gradient",
     "The branch is run backward on y, the output, in place of the upstream gradient dy.",
 )
 def residual_block_backward(dy, x, W1, b1, W2, b2):
@@ -488,6 +488,28 @@ def residual_block_backward(dy, x, W1, b1, W2, b2):
 def residual_block_backward(dy, x, W1, b1, W2, b2):
     dW1, db1, dW2, db2, dX = ffn_backward_batch(dy, ffn_forward_batch(x, W1, b1, W2, b2)[1])
     return 2 * dy + dX, dW1, db1, dW2, db2
+
+
+@mistake(
+    "residual_block_backward",
+    "straight-from-03",
+    "This is what ffn_backward_batch returns, as it stands. The order is another one here, and dx "
+    "has a second path.",
+)
+def residual_block_backward(dy, x, W1, b1, W2, b2):
+    return ffn_backward_batch(dy, ffn_forward_batch(x, W1, b1, W2, b2)[1])
+
+
+@mistake(
+    "residual_block_backward",
+    "total-into-the-branch",
+    "The branch is run backward on the total dx. What arrives at its output is dy.",
+)
+def residual_block_backward(dy, x, W1, b1, W2, b2):
+    _, cache = ffn_forward_batch(x, W1, b1, W2, b2)
+    dx = dy + ffn_backward_batch(dy, cache)[-1]
+    dW1, db1, dW2, db2, _ = ffn_backward_batch(dx, cache)
+    return dx, dW1, db1, dW2, db2
 
 
 # --------------------------------------------------------------------- stack_gradient_norms
@@ -660,6 +682,52 @@ def stack_gradient_norms(x, layers, residual):
         g = np.ones_like(h) + through if residual else through
         norms.append(np.linalg.norm(g))
     return np.array(norms[::-1])
+
+
+@mistake(
+    "stack_gradient_norms",
+    "kinds-swapped",
+    "Plain stacks get the numbers of residual ones, and residual stacks those of plain ones.",
+)
+def stack_gradient_norms(x, layers, residual):
+    found = _stack_gradients(x, layers, not residual, not residual)
+    return np.array([np.linalg.norm(g) for g in found[:0:-1]])
+
+
+@mistake(
+    "stack_gradient_norms",
+    "backward-from-the-first-layer",
+    "The walk back takes the layers in the order of the forward pass. Which layer does the upstream "
+    "gradient meet first?",
+)
+def stack_gradient_norms(x, layers, residual):
+    h, caches = x, []
+    for layer in layers:
+        f, cache = ffn_forward_batch(h, *layer)
+        caches.append(cache)
+        h = h + f if residual else f
+    g, norms = np.ones_like(h), []
+    for cache in caches:
+        through = ffn_backward_batch(g, cache)[-1]
+        g = g + through if residual else through
+        norms.append(np.linalg.norm(g))
+    return np.array(norms)
+
+
+@mistake(
+    "stack_gradient_norms",
+    "ones-at-each-layer",
+    "Each layer is handed ones. Only the last layer gets them; what does the layer below it get?",
+)
+def stack_gradient_norms(x, layers, residual):
+    h, norms = x, []
+    for layer in layers:
+        f, cache = ffn_forward_batch(h, *layer)
+        ones = np.ones_like(h)
+        through = ffn_backward_batch(ones, cache)[-1]
+        norms.append(np.linalg.norm(ones + through if residual else through))
+        h = h + f if residual else f
+    return np.array(norms)
 
 
 # ------------------------------------------------------------------------------ pre_ln_block
@@ -847,8 +915,8 @@ def _jacobian(block, x, eps=1e-5):
 @mistake(
     "has_direct_path",
     "always-yes",
-    "The test says yes to every block. Does it look whether a gradient is there? It is there "
-    "without a residual connection, too.",
+    "The test says yes to every block. A look whether gradients are there does that: they are "
+    "there without a residual connection, too.",
 )
 def has_direct_path(make_block):
     return bool(np.any(_jacobian(make_block(1.0), np.ones((3, 4)))))
@@ -856,8 +924,9 @@ def has_direct_path(make_block):
 
 @mistake(
     "has_direct_path",
-    "branch-not-silent",
-    "The test says no to every block. At which scale is the branch silent?",
+    "always-no",
+    "The test says no to every block. Is the branch silent at the scale that you use, and does the "
+    "comparison allow for rounding?",
 )
 def has_direct_path(make_block):
     x = np.random.default_rng(0).normal(size=(3, 4))
@@ -889,8 +958,8 @@ def has_direct_path(make_block):
 @mistake(
     "has_direct_path",
     "all-numbers-at-once",
-    "All numbers of x are moved together, so each output shows a sum of slopes. Slopes in wrong "
-    "places, or parts of slopes, add up to 1 as well.",
+    "Slopes are added up before they are compared, as happens when all numbers of x are moved "
+    "together. Slopes in wrong places add up to 1 as well.",
 )
 def has_direct_path(make_block):
     block, x, eps = make_block(0.0), np.random.default_rng(0).normal(size=(3, 4)), 1e-5
@@ -1089,7 +1158,7 @@ def block_forward(x, attention, feedforward):
 @mistake(
     "block_forward",
     "no-graph",
-    "y is right, but no graph was recorded, so nothing can go backward. What is switched off?",
+    "y is right, but it has no graph, so nothing can go backward. Which line leaves the graph?",
 )
 def block_forward(x, attention, feedforward):
     after_attention = x.detach() + attention(x).detach()
@@ -1116,3 +1185,48 @@ def block_forward(x, attention, feedforward):
 def block_forward(x, attention, feedforward):
     after_attention = (x + attention(x)) / 2
     return (after_attention + feedforward(after_attention)) / 2
+
+
+@mistake(
+    "block_forward",
+    "feedforward-fed-detached",
+    "y is right, but feedforward is fed a detached tensor: its weights learn, and what lies before "
+    "it gets nothing through it.",
+)
+def block_forward(x, attention, feedforward):
+    after_attention = x + attention(x)
+    return after_attention + feedforward(after_attention.detach())
+
+
+@mistake(
+    "block_forward",
+    "x-detached",
+    "y is right, but x is cut off from whatever computed it, so no gradient leaves the block.",
+)
+def block_forward(x, attention, feedforward):
+    x = x.detach()
+    after_attention = x + attention(x)
+    return after_attention + feedforward(after_attention)
+
+
+@mistake(
+    "block_forward",
+    "first-half-without-graph",
+    "y is right, but the first half was computed without a graph: the gradient ends at the second.",
+)
+def block_forward(x, attention, feedforward):
+    after_attention = (x + attention(x)).detach()
+    return after_attention + feedforward(after_attention)
+
+
+@mistake(
+    "block_forward",
+    "backward-inside",
+    "y is right, but backward() was called inside, and that uses up the graph. The caller goes "
+    "backward.",
+)
+def block_forward(x, attention, feedforward):
+    after_attention = x + attention(x)
+    y = after_attention + feedforward(after_attention)
+    y.sum().backward()
+    return y
