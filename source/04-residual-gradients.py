@@ -4,7 +4,7 @@
 # **36 points · about 80 minutes**
 #
 # Stack a hundred feed-forward blocks, and the gradient that arrives at the first one is a number
-# with eighty zeros behind the decimal point. Add the input of each block to its output, and the
+# with almost eighty zeros behind the decimal point. Add the input of each block to its output, and the
 # gradient arrives. That one addition is a *residual connection*. Every transformer has two of them
 # in each block.
 #
@@ -988,9 +988,9 @@ if all(ready):
 # post-LN lines fall and spread out; their median at block 1 is far below 1. Drawn from your
 # `pre_ln_block` and `post_ln_block`.*
 #
-# The normalization divides by the standard deviation of the sum, and the sum is larger than $x$. So in
-# post-LN the direct path has a slope below 1 in each of the 96 sublayers, and nothing of it is left
-# at the bottom. What arrives has gone through branches, and how much that is depends on the draw.
+# The normalization divides by the standard deviation of the sum, and that is mostly larger than 1. So
+# in post-LN the direct path shrinks from sublayer to sublayer, 96 times, and next to nothing of it is
+# left at the bottom. What arrives has gone through branches, and how much that is depends on the draw.
 # Models with post-LN can be trained, but they need a careful start, with a learning rate that grows
 # slowly (Xiong and others, *On Layer Normalization in the Transformer Architecture*, 2020).
 
@@ -1263,8 +1263,8 @@ if written(has_direct_path, makers["x"]):
 # another place. Tanh of x: a diagonal of different shades. Above each stands the answer of your
 # `has_direct_path`.*
 #
-# The second broken kind in the last row of the collection has a history. The first residual networks
-# applied ReLU after the sum, so the stream lost its negative numbers in each block. Later the same
+# One broken kind has a history. The first residual networks applied ReLU after the sum, so the stream
+# lost its negative numbers in each block. Later the same
 # authors moved everything into the branch, so that the stream is only added to (*Identity Mappings
 # in Deep Residual Networks*, 2016). Pre-LN follows that idea.
 
