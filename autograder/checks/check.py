@@ -120,6 +120,7 @@ class Check:
     ``probe`` is for answers that are objects: it gets the student's object and the inputs, and
     returns arrays. ``typed`` is for numbers that the student types in: there is no call.
     ``may_share`` names quantities that may hold the inputs themselves, such as a cache.
+    ``separate`` asks for quantities of which no two share memory.
     """
 
     def __init__(
@@ -136,6 +137,7 @@ class Check:
         probe: Callable[..., Any] | None = None,
         typed: bool = False,
         may_share: Sequence[str] = (),
+        separate: bool = False,
     ) -> None:
         self.name = name
         self.functions = (name,) if backward is None else (name, backward)
@@ -152,7 +154,10 @@ class Check:
         self.probe = probe
         self.typed = typed
         self._may_share = frozenset(may_share)
+        self._separate = separate
         self._names = tuple(self.returns)
+        if separate and backward is not None:
+            raise ValueError("separate=True is for an exercise of one function.")
         if set(self._order) != set(self._names):
             raise ValueError(f"order={self._order} does not name the quantities {self._names}.")
         # The names of the notebook are those of the cell that made this object.
@@ -256,7 +261,14 @@ class Check:
         if len(subjects) == 2:
             return call_pair(*subjects, inputs, self._names)
         (subject,) = subjects
-        made = call(subject, inputs, self._names, probe=self.probe, may_share=self._may_share)
+        made = call(
+            subject,
+            inputs,
+            self._names,
+            probe=self.probe,
+            may_share=self._may_share,
+            separate=self._separate,
+        )
         if many is not None and made.error is None:
             # The first call with a new shape may fill caches of a library, which is no loop.
             python_steps(subject, many)
@@ -447,6 +459,9 @@ class Check:
         if made.shared:
             quantity, source = made.shared[0]
             return [f"{name}: {quantity} is a view of the input {source}."]
+        if made.entangled:
+            first, second = made.entangled[0]
+            return [f"{name}: {first} and {second} share one memory; the numbers are right."]
         if made.loops:
             return [f"{self.name} runs Python code for every sample; the numbers are right."]
         return [f"{self.name} raises a NumPy warning: {made.warnings[0]}."]

@@ -97,6 +97,13 @@ def from_arithmetic(evidence: Sequence[Evidence], wrong: str | None) -> Diagnosi
                 f"{quantity} shares its memory with {name}: who changes the one changes the "
                 "other. Return a new array.",
             )
+        if item.call.entangled:
+            first, second = item.call.entangled[0]
+            return Diagnosis(
+                "general/one-memory",
+                f"{first} and {second} share one memory: who changes the one changes the other. "
+                "Return two arrays.",
+            )
     return None
 
 
@@ -134,8 +141,10 @@ def _explains_all(
             if type(mine.error) is not type(other.error):
                 return False
             continue
-        flags_mine = (set(mine.warnings), mine.changed, mine.shared, mine.loops)
-        flags_other = (set(other.warnings), other.changed, other.shared, other.loops)
+        flags_mine, flags_other = (
+            (set(made.warnings), made.changed, made.shared, made.entangled, made.loops)
+            for made in (mine, other)
+        )
         if flags_mine != flags_other or (mine.misfit is None) != (other.misfit is None):
             return False
         if mine.misfit is not None:

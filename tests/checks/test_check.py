@@ -668,3 +668,73 @@ def test_a_mean_over_the_entries_of_one_vector_is_not_called_a_mean_over_samples
     _, text, check = graded_power(lambda x: np.exp(x) / len(x), capsys)
     assert check.diagnosis.id == "general/mean-for-sum"
     assert "divided by len(x)." in text and "samples" not in text
+
+
+# ---------------------------------------------------------------------------- separate results
+
+
+def two_copies(dout, make, capsys):
+    """Grade ``make`` as an exercise that returns two arrays which must share no memory."""
+    globals()["layer"] = make
+    check = Check(
+        "layer", lambda dout: (1 * dout, 1 * dout), returns={"da": 1, "db": 1}, separate=True
+    )
+    check.case("any", dout=dout)
+    return check.grade(), capsys.readouterr().out, check
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda dout: (dout.copy(),) * 2,
+        lambda dout: (lambda a: (a, a[:]))(dout.copy()),
+        lambda dout: tuple(np.broadcast_to(dout.copy(), (2, *dout.shape))),
+        lambda dout: (lambda a: [a, a.reshape(dout.shape)])(dout.copy()),
+    ],
+)
+def test_results_in_one_memory_cost_half_of_the_points(make, capsys):
+    points, text, check = two_copies(np.arange(6.0).reshape(2, 3), make, capsys)
+    assert points == 1
+    assert text.splitlines()[0] == "layer: da and db share one memory; the numbers are right."
+    assert check.diagnosis.id == "general/one-memory"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda dout: (dout.copy(), dout.copy()),
+        lambda dout: tuple(np.stack([dout, dout])),
+        # The bounds of these two overlap, and they have no number in common.
+        lambda dout: tuple(np.moveaxis(np.stack([dout, dout], axis=-1), -1, 0)),
+    ],
+)
+def test_parts_of_one_array_are_separate_where_no_number_is_shared(make, capsys):
+    points, _, check = two_copies(np.arange(6.0).reshape(2, 3), make, capsys)
+    assert (points, check.diagnosis) == (2, None)
+
+
+def test_without_the_option_results_may_share_memory(capsys):
+    globals()["layer"] = lambda dout: (dout.copy(),) * 2
+    check = Check("layer", lambda dout: (1 * dout, 1 * dout), returns={"da": 1, "db": 1})
+    check.case("any", dout=np.ones(3))
+    assert check.grade() == 2
+
+
+def test_a_record_is_told_from_another_by_shared_memory(bank, capsys):
+    @bank("layer", "one-copy", "One copy stands for both.")
+    def layer(dout):
+        copy = dout.copy()
+        return copy, copy
+
+    @bank("layer", "no-copy", "No copy was made.")
+    def layer(dout):
+        return dout, dout
+
+    dout = np.arange(3.0)
+    assert two_copies(dout, lambda d: (d.copy(),) * 2, capsys)[2].diagnosis.id == "layer/one-copy"
+    assert two_copies(dout, lambda d: (d, d), capsys)[2].diagnosis.id == "layer/no-copy"
+
+
+def test_separate_is_for_one_function():
+    with pytest.raises(ValueError, match="one function"):
+        Check("layer", lambda x: x, returns={"y": 1}, backward="layer_backward", separate=True)
