@@ -7,6 +7,7 @@ import contextlib
 import copy
 import functools
 import io
+import itertools
 import linecache
 import sys
 import traceback
@@ -41,14 +42,16 @@ class Call:
     warnings: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     shared: tuple[tuple[str, str], ...] = ()
+    # Pairs of quantities that lie in one memory, where they must be separate.
+    entangled: tuple[tuple[str, str], ...] = ()
     loops: bool = False
     # Which function this is about, where an exercise has two.
     function: str | None = None
 
     @property
     def clean(self) -> bool:
-        """Neither changed an input nor returned a view of one."""
-        return not self.changed and not self.shared
+        """Changed no input, returned no view of one, and no two results in one memory."""
+        return not self.changed and not self.shared and not self.entangled
 
 
 def call(
@@ -58,10 +61,12 @@ def call(
     *,
     probe: Function | None = None,
     may_share: frozenset[str] = frozenset(),
+    separate: bool = False,
 ) -> Call:
     """Call ``function`` with copies of ``inputs``, by position, and take its answer apart.
 
     With a ``probe``, the probe is called instead, with the function first; torch is then allowed.
+    With ``separate``, no two quantities may share memory.
     """
     away = getattr(function, "through", None)
     if away is not None:
@@ -102,8 +107,14 @@ def call(
         for quantity, value in result.values.items()
         if quantity not in may_share
         for name, argument in given.items()
-        if any(np.may_share_memory(a, b) for a in _arrays(value) for b in _arrays(argument))
+        if _share_memory(value, argument)
     )
+    if separate:
+        result.entangled = tuple(
+            pair
+            for pair in itertools.combinations(result.values, 2)
+            if _share_memory(*(result.values[quantity] for quantity in pair))
+        )
     return result
 
 
@@ -297,6 +308,14 @@ def _arrays(value: Any) -> list[np.ndarray]:
     if isinstance(value, (list, tuple)):
         return [array for item in value for array in _arrays(item)]
     return []
+
+
+def _share_memory(value: Any, other: Any) -> bool:
+    """Does a number of ``value`` lie in the same place as one of ``other``?
+
+    Exact, because two columns of one array have overlapping bounds and no number in common.
+    """
+    return any(np.shares_memory(a, b) for a in _arrays(value) for b in _arrays(other))
 
 
 def _same(before: Any, after: Any) -> bool:

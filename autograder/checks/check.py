@@ -51,15 +51,19 @@ class Case:
     differences: dict[str, Difference] = field(default_factory=dict)
 
     @property
-    def failed(self) -> bool:
+    def wrong(self) -> bool:
+        """The answer is wrong, whatever was done to the inputs."""
         return bool(
             self.differences
             or self.call.error
             or self.call.misfit
             or self.call.loops
-            or not self.call.clean
             or (self.warning_free and self.call.warnings)
         )
+
+    @property
+    def failed(self) -> bool:
+        return self.wrong or not self.call.clean
 
 
 class _Hidden:
@@ -116,6 +120,7 @@ class Check:
     ``probe`` is for answers that are objects: it gets the student's object and the inputs, and
     returns arrays. ``typed`` is for numbers that the student types in: there is no call.
     ``may_share`` names quantities that may hold the inputs themselves, such as a cache.
+    ``separate`` asks for quantities of which no two share memory.
     """
 
     def __init__(
@@ -132,6 +137,7 @@ class Check:
         probe: Callable[..., Any] | None = None,
         typed: bool = False,
         may_share: Sequence[str] = (),
+        separate: bool = False,
     ) -> None:
         self.name = name
         self.functions = (name,) if backward is None else (name, backward)
@@ -148,7 +154,10 @@ class Check:
         self.probe = probe
         self.typed = typed
         self._may_share = frozenset(may_share)
+        self._separate = separate
         self._names = tuple(self.returns)
+        if separate and backward is not None:
+            raise ValueError("separate=True is for an exercise of one function.")
         if set(self._order) != set(self._names):
             raise ValueError(f"order={self._order} does not name the quantities {self._names}.")
         # The names of the notebook are those of the cell that made this object.
@@ -252,7 +261,14 @@ class Check:
         if len(subjects) == 2:
             return call_pair(*subjects, inputs, self._names)
         (subject,) = subjects
-        made = call(subject, inputs, self._names, probe=self.probe, may_share=self._may_share)
+        made = call(
+            subject,
+            inputs,
+            self._names,
+            probe=self.probe,
+            may_share=self._may_share,
+            separate=self._separate,
+        )
         if many is not None and made.error is None:
             # The first call with a new shape may fill caches of a library, which is no loop.
             python_steps(subject, many)
@@ -321,8 +337,9 @@ class Check:
 
     def _holds(self, aspect: str) -> bool:
         mine = [case for case in self.cases if case.aspect == aspect]
-        # An aspect without a visible case cannot be lost in the student's notebook.
-        return not any(case.failed for case in mine)
+        # An aspect without a visible case cannot be lost in the student's notebook. What a changed
+        # input costs is taken from the points for the numbers, and is not taken twice.
+        return not any(case.wrong for case in mine)
 
     def _follows(self, quantity: str) -> bool:
         """Is ``quantity`` right given the student's own earlier quantities, in every case?"""
@@ -442,19 +459,30 @@ class Check:
         if made.shared:
             quantity, source = made.shared[0]
             return [f"{name}: {quantity} is a view of the input {source}."]
+        if made.entangled:
+            first, second = made.entangled[0]
+            return [f"{name}: {first} and {second} share one memory; the numbers are right."]
         if made.loops:
             return [f"{self.name} runs Python code for every sample; the numbers are right."]
         return [f"{self.name} raises a NumPy warning: {made.warnings[0]}."]
 
     def _diagnose(self, wrong: str | None) -> Diagnosis | None:
-        evidence = [self._evidence(case) for case in self.cases]
+        found = self._diagnose_from(self.cases, wrong)
+        plain = [case for case in self.cases if case.aspect is None]
+        if found or len(plain) == len(self.cases) or not any(case.failed for case in plain):
+            return found
+        # Who has a wrong formula often lacks the aspect too. The plain cases show the formula.
+        return self._diagnose_from(plain, wrong)
+
+    def _diagnose_from(self, cases: Sequence[Case], wrong: str | None) -> Diagnosis | None:
+        evidence = [self._evidence(case) for case in cases]
 
         def run(record: Mistake) -> list[Call]:
-            return [self._call_record(record, case) for case in self.cases]
+            return [self._call_record(record, case) for case in cases]
 
         # One typed-in word or index is too little to tell a mistake from another by itself.
-        part = None if self.typed and not _is_telling(self.cases, wrong) else wrong
-        named = from_bank(mistakes_of(self.name), run, evidence, part)
+        part = None if self.typed and not _is_telling(cases, wrong) else wrong
+        named = from_bank(mistakes_of(self.name), run, evidence, part, self._tolerance)
         if named or self.typed or self.probe:
             return named
         return from_arithmetic(evidence, wrong)

@@ -6,7 +6,7 @@ student's numbers. Then general shapes of error, found by arithmetic alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,8 @@ from autograder.mistakes import Mistake
 
 # Below this many numbers, a factor or a sign could be chance.
 ENOUGH = 3
+# A number tells something about a mistake when it is so many times larger than the tolerance.
+TELLING = 100.0
 
 
 @dataclass(frozen=True)
@@ -43,17 +45,22 @@ def from_bank(
     run: Callable[[Mistake], list[Call]],
     evidence: Sequence[Evidence],
     wrong: str | None,
+    tolerance: Mapping[str, float] | None = None,
 ) -> Diagnosis | None:
     """The one record whose answer explains the student's calls; None when none or several do.
 
     ``run`` calls a record's answer on the inputs of ``evidence``. ``wrong`` is the first wrong
     quantity. A record explains everything when every value of every case agrees; otherwise it
     may still explain the first wrong quantity, if it spoils nothing that the student has right.
+
+    ``tolerance`` is that of the check, for quantities that differ by more than rounding although
+    both are right. The two numbers of a mistake may then differ by as much.
     """
+    near = dict(tolerance or {})
     outcomes = [(record, run(record)) for record in records]
-    full = [r for r, calls in outcomes if _explains_all(evidence, calls)]
+    full = [r for r, calls in outcomes if _explains_all(evidence, calls, near)]
     if not full and wrong is not None:
-        full = [r for r, calls in outcomes if _explains_quantity(evidence, calls, wrong)]
+        full = [r for r, calls in outcomes if _explains_quantity(evidence, calls, wrong, near)]
     if len(full) == 1:
         return Diagnosis(full[0].diagnosis, full[0].sentence)
     return None
@@ -90,6 +97,13 @@ def from_arithmetic(evidence: Sequence[Evidence], wrong: str | None) -> Diagnosi
                 f"{quantity} shares its memory with {name}: who changes the one changes the "
                 "other. Return a new array.",
             )
+        if item.call.entangled:
+            first, second = item.call.entangled[0]
+            return Diagnosis(
+                "general/one-memory",
+                f"{first} and {second} share one memory: who changes the one changes the other. "
+                "Return two arrays.",
+            )
     return None
 
 
@@ -114,7 +128,9 @@ def _other_order(evidence: Sequence[Evidence]) -> Diagnosis | None:
     )
 
 
-def _explains_all(evidence: Sequence[Evidence], calls: Sequence[Call]) -> bool:
+def _explains_all(
+    evidence: Sequence[Evidence], calls: Sequence[Call], near: Mapping[str, float]
+) -> bool:
     # A raise alone proves nothing: many programs fail alike. Numbers must agree somewhere.
     proof = False
     for item, other in zip(evidence, calls, strict=True):
@@ -126,8 +142,10 @@ def _explains_all(evidence: Sequence[Evidence], calls: Sequence[Call]) -> bool:
             if type(mine.error).__name__ != type(other.error).__name__:
                 return False
             continue
-        flags_mine = (set(mine.warnings), mine.changed, mine.shared, mine.loops)
-        flags_other = (set(other.warnings), other.changed, other.shared, other.loops)
+        flags_mine, flags_other = (
+            (set(made.warnings), made.changed, made.shared, made.entangled, made.loops)
+            for made in (mine, other)
+        )
         if flags_mine != flags_other or (mine.misfit is None) != (other.misfit is None):
             return False
         if mine.misfit is not None:
@@ -137,16 +155,18 @@ def _explains_all(evidence: Sequence[Evidence], calls: Sequence[Call]) -> bool:
                 continue
             if name not in mine.values or name not in other.values:
                 return False
-            if not _same(mine.values[name], other.values[name]):
+            if not _same(mine.values[name], other.values[name], near.get(name)):
                 return False
-            if not _same(other.values[name], expected):
+            if not _same(other.values[name], expected, near.get(name)):
                 proof = True
         flagged = other.loops or not other.clean or bool(other.warnings)
         proof = proof or flagged
     return proof
 
 
-def _explains_quantity(evidence: Sequence[Evidence], calls: Sequence[Call], wrong: str) -> bool:
+def _explains_quantity(
+    evidence: Sequence[Evidence], calls: Sequence[Call], wrong: str, near: Mapping[str, float]
+) -> bool:
     proof = False
     for item, other in zip(evidence, calls, strict=True):
         mine = item.call
@@ -154,12 +174,13 @@ def _explains_quantity(evidence: Sequence[Evidence], calls: Sequence[Call], wron
             return False
         if wrong not in mine.values or wrong not in other.values:
             return False
-        if not _same(mine.values[wrong], other.values[wrong]):
+        if not _same(mine.values[wrong], other.values[wrong], near.get(wrong)):
             return False
         if mine.changed != other.changed or not _right_where_mine_is(item, other):
             return False
         # Many programs end in inf or nan alike; only finite numbers tell them apart.
-        if not _same(other.values[wrong], item.expected[wrong]) and _finite(other.values[wrong]):
+        wanted = item.expected[wrong]
+        if not _same(other.values[wrong], wanted, near.get(wrong)) and _finite(other.values[wrong]):
             proof = True
     return proof
 
@@ -181,8 +202,12 @@ def _finite(value: Any) -> bool:
     return True
 
 
-def _same(a: Any, b: Any) -> bool:
-    """Equal up to rounding, NaN equal to NaN, and of the same type of number."""
+def _same(a: Any, b: Any, near: float | None = None) -> bool:
+    """Equal up to rounding, NaN equal to NaN, and of the same type of number.
+
+    With ``near``, an absolute tolerance, arrays may differ by as much. Where all numbers are no
+    larger than that, any two would agree, so then only rounding counts.
+    """
     # A reference that is one number arrives as an array without axes; an answer as a number.
     a, b = (v[()] if isinstance(v, np.ndarray) and v.ndim == 0 else v for v in (a, b))
     if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
@@ -190,7 +215,9 @@ def _same(a: Any, b: Any) -> bool:
             return False
         if a.dtype.kind == "f":
             both_nan = np.isnan(a) & np.isnan(b)
-            return bool(np.all(allclose(b, a) | both_nan))
+            if near is not None and not np.nanmax(np.abs(b), initial=0.0) > TELLING * near:
+                near = None
+            return bool(np.all(allclose(b, a, near) | both_nan))
         return bool(np.array_equal(a, b))
     if isinstance(a, dict) and isinstance(b, dict):
         return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
@@ -288,13 +315,13 @@ def _factor(name: str, pairs: Sequence[Pair]) -> Diagnosis | None:
         if _equal([f * b for f, b in zip(factors, batches, strict=True)], [1.0] * len(factors)):
             return Diagnosis(
                 "general/mean-for-sum",
-                f"Every number of {name} is divided by the number of samples. Where do you take "
-                "a mean, or divide by the batch size?",
+                f"Every number of {name} is divided by {_first_array(pairs)}. Where do you take a "
+                "mean, or divide by that number?",
             )
         if _equal(factors, batches):
             return Diagnosis(
                 "general/sum-for-mean",
-                f"Every number of {name} is multiplied by the number of samples. Is the division "
+                f"Every number of {name} is multiplied by {_first_array(pairs)}. Is the division "
                 "of a mean absent?",
             )
     rows = [_rows(inputs) for inputs, _, _ in pairs]
@@ -369,6 +396,15 @@ def _rows(inputs: dict[str, Any]) -> int:
         if isinstance(value, np.ndarray) and value.ndim == 3:
             return int(value.shape[0] * value.shape[1])
     return 0
+
+
+def _first_array(pairs: Sequence[Pair]) -> str:
+    """What ``_batch_size`` counts: samples, unless that input is a vector in every case."""
+    for name, value in pairs[0][0].items():
+        if isinstance(value, np.ndarray) and value.ndim >= 1:
+            vectors = all(np.ndim(inputs[name]) == 1 for inputs, _, _ in pairs)
+            return f"len({name})" if vectors else "the number of samples"
+    return "the number of samples"
 
 
 # Each with: must it hold in every case, also where the numbers are right?

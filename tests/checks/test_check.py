@@ -604,3 +604,137 @@ def test_a_right_number_is_no_proof_of_a_mistake(bank, capsys):
     check.grade()
     assert check.diagnosis is None
     capsys.readouterr()
+
+
+def graded_power(function, capsys, **options):
+    """Grade ``function`` as the exercise 'layer': e to the power of each number, with an aspect."""
+    globals()["layer"] = function
+    rng = np.random.default_rng(0)
+    check = Check("layer", torch.exp, **{"returns": {"y": 2}, **options})
+    for size in (3, 4):
+        check.case(f"{size} numbers", x=rng.normal(size=size))
+    for aspect in options.get("aspects", ()):
+        check.case("a small number", aspect=aspect, x=np.array([-2000.0, 1.0]))
+    return check.grade(), capsys.readouterr().out, check
+
+
+def overflowing(x):
+    return 1.0 / np.exp(-x)  # inf and a warning where -x is large
+
+
+def test_a_wrong_formula_is_named_also_when_an_aspect_is_lost_too(bank, capsys):
+    bank("layer", "one-too-much", "There is 1 too much.")(lambda x: np.exp(x) + 1)
+    aspects = {"aspects": {"stays finite": 1}}
+    points, _, check = graded_power(
+        lambda x: np.where(x < -1000, np.nan, overflowing(x)) + 1, capsys, **aspects
+    )
+    assert points == 0 and check.diagnosis.id == "layer/one-too-much"
+    points, _, check = graded_power(
+        lambda x: -np.where(x < -1000, np.nan, overflowing(x)), capsys, **aspects
+    )
+    assert points == 0 and check.diagnosis.id == "general/sign"
+    points, _, check = graded_power(
+        lambda x: np.where(x < -1000, np.nan, np.exp(x)), capsys, **aspects
+    )
+    assert points == 2 and check.diagnosis is None
+
+
+def test_a_mistake_is_named_within_the_tolerance_of_the_check(bank, capsys):
+    bank("layer", "twice", "This is twice too large.")(lambda x: 2 * np.exp(x))
+    bank("layer", "nearly-nothing", "This is nearly zero.")(lambda x: 1e-5 * np.exp(x))
+    options = {"tolerance": {"y": 1e-3}}
+
+    def named(function):
+        _, _, check = graded_power(function, capsys, **options)
+        return check.diagnosis.id if check.diagnosis else None
+
+    assert named(lambda x: 2 * np.exp(x) + 1e-4) == "layer/twice"
+    assert named(lambda x: 2 * np.exp(x) + 1e-2) is None
+    # Both are within the tolerance of zero, so they prove nothing about each other.
+    assert named(np.zeros_like) is None
+    assert named(lambda x: 1e-5 * np.exp(x)) == "layer/nearly-nothing"
+
+
+def test_a_changed_input_does_not_cost_an_aspect_too(capsys):
+    def in_place(x):
+        np.exp(x, out=x)
+        return x.copy()
+
+    points, text, check = graded_power(in_place, capsys, aspects={"stays finite": 1})
+    assert points == 2 * 0.5 + 1 and check.diagnosis.id == "general/input-changed"
+
+
+def test_a_mean_over_the_entries_of_one_vector_is_not_called_a_mean_over_samples(capsys):
+    _, text, check = graded_power(lambda x: np.exp(x) / len(x), capsys)
+    assert check.diagnosis.id == "general/mean-for-sum"
+    assert "divided by len(x)." in text and "samples" not in text
+
+
+# ---------------------------------------------------------------------------- separate results
+
+
+def two_copies(dout, make, capsys):
+    """Grade ``make`` as an exercise that returns two arrays which must share no memory."""
+    globals()["layer"] = make
+    check = Check(
+        "layer", lambda dout: (1 * dout, 1 * dout), returns={"da": 1, "db": 1}, separate=True
+    )
+    check.case("any", dout=dout)
+    return check.grade(), capsys.readouterr().out, check
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda dout: (dout.copy(),) * 2,
+        lambda dout: (lambda a: (a, a[:]))(dout.copy()),
+        lambda dout: tuple(np.broadcast_to(dout.copy(), (2, *dout.shape))),
+        lambda dout: (lambda a: [a, a.reshape(dout.shape)])(dout.copy()),
+    ],
+)
+def test_results_in_one_memory_cost_half_of_the_points(make, capsys):
+    points, text, check = two_copies(np.arange(6.0).reshape(2, 3), make, capsys)
+    assert points == 1
+    assert text.splitlines()[0] == "layer: da and db share one memory; the numbers are right."
+    assert check.diagnosis.id == "general/one-memory"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda dout: (dout.copy(), dout.copy()),
+        lambda dout: tuple(np.stack([dout, dout])),
+        # The bounds of these two overlap, and they have no number in common.
+        lambda dout: tuple(np.moveaxis(np.stack([dout, dout], axis=-1), -1, 0)),
+    ],
+)
+def test_parts_of_one_array_are_separate_where_no_number_is_shared(make, capsys):
+    points, _, check = two_copies(np.arange(6.0).reshape(2, 3), make, capsys)
+    assert (points, check.diagnosis) == (2, None)
+
+
+def test_without_the_option_results_may_share_memory(capsys):
+    globals()["layer"] = lambda dout: (dout.copy(),) * 2
+    check = Check("layer", lambda dout: (1 * dout, 1 * dout), returns={"da": 1, "db": 1})
+    check.case("any", dout=np.ones(3))
+    assert check.grade() == 2
+
+
+def test_a_record_is_told_from_another_by_shared_memory(bank, capsys):
+    @bank("layer", "one-copy", "One copy stands for both.")
+    def layer(dout):
+        copy = dout.copy()
+        return copy, copy
+
+    @bank("layer", "no-copy", "No copy was made.")
+    def layer(dout):
+        return dout, dout
+
+    dout = np.arange(3.0)
+    assert two_copies(dout, lambda d: (d.copy(),) * 2, capsys)[2].diagnosis.id == "layer/one-copy"
+    assert two_copies(dout, lambda d: (d, d), capsys)[2].diagnosis.id == "layer/no-copy"
+
+
+def test_separate_is_for_one_function():
+    with pytest.raises(ValueError, match="one function"):
+        Check("layer", lambda x: x, returns={"y": 1}, backward="layer_backward", separate=True)
