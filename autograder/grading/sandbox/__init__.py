@@ -1,6 +1,6 @@
 """Confine a process before it runs student code. What it stops: docs/confinement.md."""
 
-from autograder.grading.sandbox.confine import (
+from autograder.grading.sandbox.confinement import (
     LAYERS,
     REQUIRED,
     Layer,

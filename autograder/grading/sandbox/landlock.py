@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -68,6 +67,11 @@ class Grant:
     rights: int
 
 
+def grant(path: str, rights: int) -> Grant:
+    """``rights`` on ``path``, as far as the kernel takes them for what is there now."""
+    return Grant(path, rights if os.path.isdir(path) else rights & _OF_A_FILE)
+
+
 def abi() -> int:
     """The Landlock version of the kernel; 0 when it has none or it is switched off."""
     try:
@@ -105,20 +109,16 @@ def restrict(grants: Iterable[Grant], version: int) -> None:
         "landlock_create_ruleset", ctypes.byref(attributes), ctypes.sizeof(attributes), 0
     )
     try:
-        for grant in grants:
-            _add(ruleset, grant, handled)
+        rule = _PathBeneath()
+        place = ctypes.byref(rule)
+        # One open and one call for each grant: a few hundred of them in about a millisecond.
+        for granted in grants:
+            rule.parent_fd = os.open(granted.path, os.O_PATH | os.O_CLOEXEC)
+            try:
+                rule.allowed_access = granted.rights & handled
+                syscall("landlock_add_rule", ruleset, _PATH_BENEATH, place, 0)
+            finally:
+                os.close(rule.parent_fd)
         syscall("landlock_restrict_self", ruleset, 0)
     finally:
         os.close(ruleset)
-
-
-def _add(ruleset: int, grant: Grant, handled: int) -> None:
-    descriptor = os.open(grant.path, os.O_PATH | os.O_CLOEXEC)
-    try:
-        rights = grant.rights & handled
-        if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
-            rights &= _OF_A_FILE
-        rule = _PathBeneath(rights, descriptor)
-        syscall("landlock_add_rule", ruleset, _PATH_BENEATH, ctypes.byref(rule), 0)
-    finally:
-        os.close(descriptor)

@@ -93,7 +93,7 @@ PLAIN = _words("""
 
 # They change a file that the process may only read, if its user owns the file, and Landlock does
 # not look at them. Copying a file ends in one, so they succeed without doing anything.
-CHANGE_NOTHING = _words("chmod fchmod fchmodat fchmodat2 futimesat utime utimensat utimes")
+CHANGE_NOTHING = _words("chmod fchmod fchmodat fchmodat2 futimesat utime utimes")
 
 # Landlock does not look at them either; answered as on a file system without attributes.
 ATTRIBUTES = _words("""
@@ -172,6 +172,12 @@ def rules(
     table["socketpair"] = _when(
         Test(0, _AF_UNIX), Test(1, _SOCK_STREAM, mask=_SOCK_TYPE_MASK), verdict=ALLOW
     )
+    # The same, save that a file which may be missing is not said to be touched: without a time, the
+    # caller creates it when this fails.
+    table["utimensat"] = Rule(
+        (Case(_null(1), DONE), Case(_null(2), DENY)),  # an open file; the time now
+        DONE,
+    )
     # Of oneself only; to another process of the same user they are an attack.
     table["prlimit64"] = table["sched_setaffinity"] = _when(Test(0, 0), verdict=ALLOW)
     table["setpriority"] = _when(Test(0, 0), Test(1, 0), verdict=ALLOW)
@@ -186,6 +192,10 @@ def rules(
         )
     table["truncate"] = always if truncation_covered else never
     return table
+
+
+def _null(argument: int) -> tuple[Test, ...]:
+    return Test(argument, 0), Test(argument, 0, high=True)
 
 
 def _when(*tests: Test, verdict: int) -> Rule:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from autograder.grading.sandbox.kernel import prctl
 
+_ENDED = "ZX"
 _SET_PDEATHSIG, _SET_DUMPABLE, _SET_CHILD_SUBREAPER = 1, 4, 36
 
 
@@ -68,8 +69,22 @@ def processes_of_session(sid: int) -> list[Process]:
 
     A confined process cannot leave its session, so nothing that it starts is missing.
     """
-    found = []
     page, tick = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
+    return [
+        Process(
+            pid=pid,
+            threads=int(fields[17]),
+            resident_bytes=int(fields[21]) * page,
+            cpu_seconds=(int(fields[11]) + int(fields[12])) / tick,
+        )
+        for pid, fields in _entries(sid)
+        if fields[0] not in _ENDED
+    ]
+
+
+def _entries(sid: int) -> list[tuple[int, list[str]]]:
+    """The number of each process of a session and what proc(5) says of it, from its state on."""
+    found = []
     for name in os.listdir("/proc"):
         if not name.isdigit():
             continue
@@ -79,10 +94,8 @@ def processes_of_session(sid: int) -> list[Process]:
             continue
         # The name of the program stands in parentheses and may contain any character.
         fields = text.rpartition(")")[2].split()
-        state, session = fields[0], int(fields[3])
-        if session == sid and state not in "ZX":
-            cpu = (int(fields[11]) + int(fields[12])) / tick
-            found.append(Process(int(name), int(fields[17]), int(fields[21]) * page, cpu))
+        if int(fields[3]) == sid:
+            found.append((int(name), fields))
     return found
 
 
@@ -100,15 +113,18 @@ def kill_session(sid: int, seconds: float = 5.0) -> bool:
     deadline = time.monotonic() + seconds
     while True:
         # What forks while it is being killed is found in the next round.
-        alive = processes_of_session(sid)
-        for process in alive:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process.pid, signal.SIGKILL)
-        for process in alive:
-            if process.pid != sid:
+        entries = _entries(sid)
+        for pid, fields in entries:
+            if fields[0] not in _ENDED:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            elif pid != sid:
                 with contextlib.suppress(ChildProcessError):
-                    os.waitpid(process.pid, os.WNOHANG)
-        if not alive:
+                    os.waitpid(pid, os.WNOHANG)
+        left = [pid for pid, fields in entries if fields[0] not in _ENDED]
+        # An orphan that ended waits to be reaped; another parent may be the one to do it.
+        unreaped = [pid for pid, fields in entries if int(fields[1]) == os.getpid() and pid != sid]
+        if not left and not unreaped:
             return True
         if time.monotonic() > deadline:
             return False

@@ -199,8 +199,8 @@ def prepare(policy: Policy, required: frozenset[str] = REQUIRED) -> Prepared:
     scratch = os.path.realpath(policy.scratch)
     own, why_no_user = _choose_user(os.geteuid(), os.path.dirname(scratch), scratch, grants)
     writable = (
-        landlock.Grant(scratch, landlock.SCRATCH),
-        landlock.Grant("/dev/null", landlock.READ_FILE | landlock.WRITE_FILE),
+        landlock.grant(scratch, landlock.SCRATCH),
+        landlock.grant("/dev/null", landlock.READ_FILE | landlock.WRITE_FILE),
     )
     return Prepared(policy, required, (*grants, *writable), landlock.abi(), own, why_no_user)
 
@@ -210,14 +210,14 @@ def confine(policy: Policy, required: frozenset[str] = REQUIRED) -> list[Layer]:
     return prepare(policy, required).apply()
 
 
-@functools.lru_cache(maxsize=8)
+@functools.lru_cache(maxsize=64)
 def _grants(
     readable: tuple[Path, ...], executable: bool, listable: tuple[Path, ...]
 ) -> tuple[landlock.Grant, ...]:
     """The rights on what may be read, by real path; Python's own folders may be listed always."""
     rights = landlock.READ | (landlock.EXECUTE if executable else 0)
     grants = [
-        landlock.Grant(str(path), landlock.READ_DIR)
+        landlock.grant(str(path), landlock.READ_DIR)
         for path in (*library_folders(), *listable)
         if os.access(path, os.R_OK)
     ]
@@ -226,7 +226,7 @@ def _grants(
             raise SandboxError(f"The policy lets read {path}, which is not there.")
         # Each process means itself by it, so it is looked up by the process that is confined.
         own = path.is_relative_to("/proc/self")
-        grants.append(landlock.Grant(str(path) if own else os.path.realpath(path), rights))
+        grants.append(landlock.grant(str(path) if own else os.path.realpath(path), rights))
     return tuple(grants)
 
 
