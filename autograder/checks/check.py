@@ -17,13 +17,14 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from autograder.checks.calling import Call, call, call_pair, describe, python_steps
 from autograder.checks.compare import Difference, as_set, compare, kind
 from autograder.checks.diagnose import Diagnosis, Evidence, from_arithmetic, from_bank
+from autograder.checks.memory import recall
 from autograder.checks.reference import Twin, run_reference
 from autograder.mistakes import Mistake, mistakes_of, note_of
 
@@ -215,7 +216,7 @@ class Check:
     ) -> None:
         if aspect is not None and aspect not in self.aspects:
             raise ValueError(f"The case '{title}' has an aspect without points: '{aspect}'.")
-        answer = run_reference(self._reference, inputs)
+        answer = recall(self._reference, inputs, lambda: run_reference(self._reference, inputs))
         expected = dict(zip(self._names, answer, strict=True)) if self._many else None
         if expected is None:
             expected = {self._names[0]: answer}
@@ -284,7 +285,15 @@ class Check:
     def _call_record(self, record: Mistake, case: Case) -> Call:
         if self.typed:
             return Call(values={n: _as_numbers(v) for n, v in record.answer().items()})
-        return self._call(record.functions(), case.inputs, case.many)
+        inputs = {"inputs": case.inputs, "many": case.many}
+        return cast(
+            Call,
+            recall(
+                f"{record.diagnosis} {self._names}",
+                inputs,
+                lambda: self._call(record.functions(), case.inputs, case.many),
+            ),
+        )
 
     # ----------------------------------------------------------------- the verdict
 

@@ -89,7 +89,7 @@ def plan_for(name: str, source: NotebookNode) -> Plan | None:
         objects=frozenset(objects),
         sources={cell.id: cell.source for cell in source.cells},
         skippable=frozenset(_skippable(cells)),
-        imports=frozenset(_imported(cells)),
+        imports=frozenset(name for cell in cells for name in modules_imported(cell.source)),
     )
 
 
@@ -280,13 +280,13 @@ def _probe_names(tree: ast.Module) -> set[str]:
     }
 
 
-def _imported(cells: Sequence[NotebookNode]) -> Iterator[str]:
-    for cell in cells:
-        for node in ast.walk(_parse(cell.source)):
-            if isinstance(node, ast.Import):
-                yield from (alias.name for alias in node.names)
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                yield node.module
+def modules_imported(source: str) -> Iterator[str]:
+    """The names of the modules that a text imports."""
+    for node in ast.walk(_parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
 
 
 def _stored(cells: Sequence[NotebookNode]) -> Iterator[str]:

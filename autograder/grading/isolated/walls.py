@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import autograder
 from autograder.errors import UserError
 from autograder.grading.engine import Limits
+from autograder.grading.isolated.plan import modules_imported
 
 PACKAGE = Path(autograder.__file__).parent
 # Of this package, what a notebook imports for itself. Not the mistake bank, not the grader.
@@ -82,38 +83,14 @@ class Walls:
 
 def open_modules(imports: Iterable[str]) -> list[str]:
     """Of this package, the files that a notebook may read which imports ``imports``."""
-    names = [*OPEN, OPEN_PROVIDED]
-    for module in imports:
-        if module.startswith("autograder.provided."):
-            names.append(module.removeprefix("autograder.").replace(".", "/") + ".py")
-    return [str(PACKAGE / name) for name in names if (PACKAGE / name).exists()]
-
-
-def enter(order: dict[str, Any], opened: Sequence[str], scratch: str, keep: Sequence[int]) -> None:
-    """Confine this process for ever. Raises ``SandboxError`` when a required layer is missing."""
-    _prepared(order, tuple(opened), scratch, tuple(keep)).apply()
-
-
-def rehearse(order: dict[str, Any], opened: Sequence[str], scratch: str) -> None:
-    """Find out beforehand what ``enter`` will ask, so that every child knows it."""
-    _prepared(order, tuple(opened), scratch, ())
-
-
-def _prepared(
-    order: dict[str, Any], opened: tuple[str, ...], scratch: str, keep: tuple[int, ...]
-) -> Any:
-    from autograder.grading.sandbox import Policy, prepare
-
-    readable = tuple(Path(name) for name in (*order["readable"], *opened))
-    policy = Policy(
-        scratch=Path(scratch),
-        readable=readable,
-        listable=tuple(Path(name) for name in order["listable"]),
-        cpu_seconds=order["cpu_seconds"],
-        memory_bytes=order["memory_bytes"],
-        processes=order["processes"],
-        files=order["files"],
-        file_bytes=order["file_bytes"],
-        descriptors=(0, 1, 2, *keep),
-    )
-    return prepare(policy, frozenset(order["required"]))
+    names = {*OPEN, OPEN_PROVIDED}
+    waiting = list(imports)
+    while waiting:
+        module = waiting.pop()
+        path = PACKAGE / (module.removeprefix("autograder.").replace(".", "/") + ".py")
+        name = str(path.relative_to(PACKAGE))
+        if module.startswith("autograder.provided.") and path.is_file() and name not in names:
+            names.add(name)
+            # What was built in one notebook may rest on what an earlier one provides.
+            waiting += modules_imported(path.read_text(encoding="utf-8"))
+    return sorted(str(PACKAGE / name) for name in names if (PACKAGE / name).exists())

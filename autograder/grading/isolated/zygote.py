@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from autograder.grading.isolated import walls
 from autograder.grading.isolated.absent import make_absent
 from autograder.grading.isolated.judge import Test
 from autograder.grading.isolated.runner import Runner
@@ -127,8 +126,10 @@ def _warm_up(order: dict[str, Any]) -> Warm:
         rehearse(namespace, warm.tests[name].values())
     warm.walls, warm.opened = order["walls"], order["opened"]
     if warm.walls is not None:
+        from autograder.grading.isolated import confined
+
         for opened in warm.opened.values():
-            walls.rehearse(warm.walls, opened, order["scratch"])
+            confined.rehearse(warm.walls, opened, order["scratch"])
     return warm
 
 
@@ -167,8 +168,10 @@ def _child(warm: Warm, order: dict[str, Any], descriptors: list[int]) -> None:
             folder = order["folder"]
             os.environ.update(HOME=folder, TMPDIR=folder, MPLCONFIGDIR=folder)
             if warm.walls is not None:
+                from autograder.grading.isolated import confined
+
                 keep = [sock.fileno() for sock in sockets]
-                walls.enter(warm.walls, warm.opened[order["notebook"]], folder, keep)
+                confined.enter(warm.walls, warm.opened[order["notebook"]], folder, keep)
             role(sockets[0], sockets[1], order["output_bytes"], order["pictures"])
     except BaseException:
         os._exit(1)
