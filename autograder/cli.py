@@ -56,7 +56,11 @@ PRELOAD = Preload(
         "autograder.pictures",
     ),
     judge=("numpy", "autograder.checks"),
-    calls=(("autograder.checks.reference", "warm_up"), ("autograder.mistakes", "all_mistakes")),
+    calls=(
+        ("autograder.checks.reference", "warm_up"),
+        ("autograder.mistakes", "all_mistakes"),
+        ("autograder.checks.memory", "remember"),
+    ),
 )
 WAYS = {
     "apart": "with the student's code in a process of its own, apart from the tests",

@@ -14,15 +14,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from autograder.grading.engine import Limits
+from autograder.grading.isolated.descriptors import receive, send
+from autograder.grading.isolated.peer import Channel
 from autograder.grading.isolated.plan import Plan
 from autograder.grading.isolated.walls import Walls, open_modules
-from autograder.grading.isolated.zygote import receive, send
 
 # One thread of arithmetic in each process: a fork would lose the others, and notebooks run side
 # by side anyway.
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
+# A judge that has served so many is replaced by a new one.
+MOST_JUDGED = 500
 START = "from autograder.grading.isolated.zygote import main; main()"
 
 
@@ -89,6 +92,27 @@ class Zygote:
             self._warm = True
 
 
+@dataclass
+class Process:
+    """A forked process, and the channel on which it takes orders."""
+
+    zygote: Zygote
+    pid: int
+    orders: Channel
+    gone: bool = False
+
+    def interrupt(self) -> None:
+        """What Ctrl-C does."""
+        self.zygote.interrupt(self.pid)
+
+    def end(self) -> None:
+        """Kill it, if it is not gone."""
+        if not self.gone:
+            self.orders.close()
+            self.zygote.end(self.pid)
+            self.gone = True
+
+
 class Warmth:
     """The warm processes for a set of plans, by role: ``plain``, ``objects`` and ``judge``."""
 
@@ -139,12 +163,27 @@ class Warmth:
         self._zygotes: dict[str, Zygote] = {}
         wanted = ["judge", "plain"]
         wanted += ["objects"] if any(plan.objects for plan in plans.values()) else []
+        self._judge: Process | None = None
+        self._judged = 0
         for role in wanted:  # all at once: each takes a second to import
             self._zygotes[role] = Zygote(self._orders[role])
 
     def zygote(self, role: str) -> Zygote:
         """The warm process of a role."""
         return self._zygotes[role]
+
+    def judge(self) -> Process:
+        """The judge of the next notebook."""
+        if self._judge is None or self._judge.gone or self._judged >= MOST_JUDGED:
+            if self._judge is not None:
+                self._judge.end()
+            mine, theirs = socket.socketpair()
+            zygote = self._zygotes["judge"]
+            pid = zygote.fork({"folder": self._folder}, [theirs])
+            self._judge = Process(zygote, pid, Channel(mine))
+            self._judged = 0
+        self._judged += 1
+        return self._judge
 
     def close(self) -> None:
         """End all of them."""

@@ -13,19 +13,15 @@ import os
 import random
 import signal
 import socket
-import struct
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from autograder.grading.isolated.absent import make_absent
+from autograder.grading.isolated.descriptors import receive, send
 from autograder.grading.isolated.judge import Test
 from autograder.grading.isolated.runner import Runner
-from autograder.grading.isolated.wire import decode, encode
-
-HEAD = struct.Struct("<Q")
-MOST_DESCRIPTORS = 8
 
 
 @dataclass
@@ -39,28 +35,6 @@ class Warm:
     # For the student: how it is confined, and by notebook which modules of the course it may read.
     walls: dict[str, Any] | None = None
     opened: dict[str, list[str]] = field(default_factory=dict)
-
-
-def send(sock: socket.socket, message: Any, descriptors: list[int] | None = None) -> None:
-    """One message, with file descriptors beside it."""
-    data = encode(message)
-    socket.send_fds(sock, [HEAD.pack(len(data))], descriptors or [])
-    sock.sendall(data)
-
-
-def receive(sock: socket.socket) -> tuple[Any, list[int]]:
-    """One message and its file descriptors. Raises ``EOFError`` when the other side has gone."""
-    head, descriptors, _, _ = socket.recv_fds(sock, HEAD.size, MOST_DESCRIPTORS)
-    if not head:
-        raise EOFError
-    data = bytearray()
-    (size,) = HEAD.unpack(head)
-    while len(data) < size:
-        part = sock.recv(size - len(data))
-        if not part:
-            raise EOFError
-        data += part
-    return decode(bytes(data)), list(descriptors)
 
 
 def main() -> None:
@@ -157,10 +131,7 @@ def _child(warm: Warm, order: dict[str, Any], descriptors: list[int]) -> None:
         if warm.role == "judge":
             from autograder.grading.isolated.judge import serve as role
 
-            name = order["notebook"]
-            students = dict(zip(order["students"], sockets[1:], strict=True))
-            namespace = dict(warm.prepared[name])
-            role(sockets[0], students, namespace, warm.tests[name], order["output_bytes"])
+            role(sockets[0], warm.prepared, warm.tests)
         else:
             from autograder.grading.isolated.student import serve as role
 
