@@ -56,8 +56,8 @@ PRELOAD = Preload(
         "autograder.pictures",
     ),
     judge=("numpy", "autograder.checks"),
-    calls=(
-        ("autograder.checks.reference", "warm_up"),
+    calls=(("autograder.checks.reference", "warm_up"),),
+    judge_calls=(
         ("autograder.mistakes", "all_mistakes"),
         ("autograder.checks.memory", "remember"),
     ),

@@ -37,8 +37,10 @@ class Preload:
     student: tuple[str, ...] = ()
     # Imported in the judge's process.
     judge: tuple[str, ...] = ()
-    # Functions without arguments, called where the library is: (module, function).
+    # Functions without arguments, as (module, function): called where the library is, and in the
+    # judge's process alone.
     calls: tuple[tuple[str, str], ...] = ()
+    judge_calls: tuple[tuple[str, str], ...] = ()
     # The library that only exercises about its objects may use.
     library: str = "torch"
 
@@ -150,7 +152,7 @@ class Warmth:
                 **base,
                 "role": "judge",
                 "imports": [*preload.judge, *sorted(provided)],
-                "calls": calls,
+                "calls": [*calls, *map(list, preload.judge_calls)],
                 "plans": {
                     name: {
                         "prepared": plan.prepared,
