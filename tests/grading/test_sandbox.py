@@ -210,6 +210,7 @@ def box(request: pytest.FixtureRequest) -> Iterator[Box]:
         folder = Path(os.path.realpath(name))
         folder.chmod(0o755)
         box = Box(request.param, folder)
+        readable_by_default()  # remembered, for a user who cannot look into the folders of Python
         for part in ("scratch", "other", "course/submitted/alice"):
             (folder / part).mkdir(parents=True)
         box.gradebook.write_text("points")
