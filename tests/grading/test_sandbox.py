@@ -752,6 +752,26 @@ def test_bounds_threads(box: Box) -> None:
     assert box.allows(bomb_threads, threads=20) == 20
 
 
+def test_bounds_threads_without_a_user_of_its_own(box: Box) -> None:
+    """As where user namespaces are forbidden: what the user has already is added."""
+
+    def work() -> tuple[bool, int]:
+        policy = box.policy(descriptors=tuple(range(64)), threads=20)
+        prepared = replace(prepare(policy), own=user.Own.NONE, why_no_user="forbidden")
+        layers = {layer.name: layer for layer in prepared.apply()}
+        assert layers["own user"].detail == "forbidden"
+        return layers["own user"].in_force, bomb_threads()
+
+    # A hidden process of the same user counts as well.
+    child, reading = box.start(lambda: time.sleep(600), box.policy())
+    box.wait_for(lambda: filtered(child), child, reading)
+    in_force, started = box.free(work).value
+    assert not in_force
+    assert started == (500 if box.user == "root" else 20)  # the kernel does not count root's
+    os.kill(child, signal.SIGKILL)
+    box.finish(child, reading)
+
+
 def test_a_thread_bomb_takes_no_threads_from_another(box: Box) -> None:
     def bomb_and_stay() -> int:
         started = bomb_threads()
@@ -989,6 +1009,21 @@ def test_available_tries_them_out() -> None:
     assert all(isinstance(layer, Layer) and layer.in_force for layer in layers), layers
     # This process is as free as before.
     assert os.listdir("/") and socket.socket().close() is None
+
+
+@pytest.mark.parametrize(("system", "name"), [("darwin", "macOS"), ("win32", "Windows")])
+def test_says_so_on_another_system(
+    system: str, name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "scratch").mkdir()
+    policy = Box("root", tmp_path).policy()
+    monkeypatch.setattr(sys, "platform", system)
+    layers = available()
+    assert [layer.name for layer in layers] == list(LAYERS)
+    sentence = f"Confinement needs Linux; this is {name}."
+    assert all(not layer.in_force and layer.detail == sentence for layer in layers)
+    with pytest.raises(SandboxError, match=sentence):
+        prepare(policy)
 
 
 def test_has_no_capability(box: Box) -> None:
