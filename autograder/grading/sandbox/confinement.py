@@ -105,12 +105,7 @@ class Prepared:
 
         Raises ``SandboxError`` when a required layer is missing.
         """
-        if len(os.listdir("/proc/self/task")) > 1:
-            names = ", ".join(thread.name for thread in threading.enumerate())
-            raise SandboxError(
-                "A process is confined before it starts threads, since a thread that runs already "
-                f"would stay free; this one has some (known to Python: {names})."
-            )
+        _require_one_thread()
         parent, layers = os.getppid(), _Layers(self.required)
         policy = self.policy
         with layers.add(SESSION):
@@ -161,6 +156,19 @@ class Prepared:
         counted_anew = self.own is not user.Own.NONE
         others = 1 if counted_anew else limits.tasks_of_user()
         return others + self.policy.threads + self.policy.processes
+
+
+def _require_one_thread() -> None:
+    try:
+        threads = len(os.listdir("/proc/self/task"))
+    except OSError as error:
+        raise SandboxError(f"A process cannot count its threads: {error}.") from error
+    if threads > 1:
+        names = ", ".join(thread.name for thread in threading.enumerate())
+        raise SandboxError(
+            "A process is confined before it starts threads, since a thread that runs already "
+            f"would stay free; this one has {threads} (known to Python: {names})."
+        )
 
 
 class _Layers:

@@ -97,13 +97,13 @@ def drop(own: Own, *, executable: bool) -> None:
     the programs that it starts. Raises ``OSError``.
     """
     kept = 1 << _DAC_READ_SEARCH if own is Own.SLOT_THAT_READS else 0
-    held = capabilities()
+    held, bounding = capabilities(), kept if executable else 0
     if held:
         # Keeping capabilities across the change of user left them permitted and not effective.
         _set_capabilities(held, 0)
         for number in range(64):
             try:
-                if not kept >> number & 1 and prctl(_CAPBSET_READ, number):
+                if not bounding >> number & 1 and prctl(_CAPBSET_READ, number):
                     prctl(_CAPBSET_DROP, number)
             except OSError:  # the kernel has no more of them, or it may not drop them itself
                 break
@@ -111,8 +111,8 @@ def drop(own: Own, *, executable: bool) -> None:
         with contextlib.suppress(PermissionError):
             prctl(_SET_SECUREBITS, _NOROOT_LOCKED)
     prctl(_CAP_AMBIENT, _AMBIENT_CLEAR_ALL)
-    _set_capabilities(kept, kept if executable else 0)
-    if kept and executable:
+    _set_capabilities(kept, bounding)
+    if bounding:
         prctl(_CAP_AMBIENT, _AMBIENT_RAISE, _DAC_READ_SEARCH)
 
 
