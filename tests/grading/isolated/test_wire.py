@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import msgpack
 import numpy as np
 import pytest
 from hypothesis import given
@@ -20,6 +21,7 @@ from autograder.grading.isolated.wire import (
     decode,
     encode,
 )
+from autograder.provided.forward_pass import relu
 
 keys = st.one_of(st.text(max_size=9), st.integers(), st.tuples(st.integers(), st.text(max_size=3)))
 leaves = st.one_of(
@@ -135,6 +137,21 @@ def test_functions_cross_as_handles_only() -> None:
     assert isinstance(decode(encode(double)), Opaque)
     with pytest.raises(WireError):
         decode(data)  # where no functions are expected
+
+
+@pytest.mark.parametrize("function", [np.tanh, np.add, relu])
+def test_functions_that_both_sides_have_cross_by_name(function: Any) -> None:
+    assert decode(encode([function]))[0] is function
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["os:abort", "numpy:load", "numpy:nothing", "numpy", "autograder.provided.x:y", "np:sin"],
+)
+def test_no_other_function_has_a_name(name: str) -> None:
+    told = msgpack.packb([msgpack.ExtType(10, name.encode())])
+    with pytest.raises(WireError, match="no such name"):
+        decode(told)
 
 
 def test_size_and_depth_are_bounded_on_both_sides() -> None:
