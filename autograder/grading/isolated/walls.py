@@ -72,7 +72,7 @@ class Walls:
             "readable": [str(path) for path in readable_by_default(closed)],
             "listable": [str(PACKAGE)],
             "required": sorted(self.required),
-            "cpu_seconds": max(1, round(limits.notebook_seconds)),
+            "cpu_seconds": max(1, round(limits.cpu_seconds)),
             "memory_bytes": limits.memory_bytes,
             "processes": limits.processes,
             "files": limits.files,
