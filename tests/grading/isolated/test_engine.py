@@ -139,7 +139,7 @@ def test_the_students_memory_holds_no_tests(grade: Graded) -> None:
         "needle = ''.join(reversed(list('terces a')))\n"
         "texts = [o for o in gc.get_objects() if isinstance(o, (dict, list, tuple))]\n"
         "hits = [s for t in texts for s in (t.values() if isinstance(t, dict) else t)\n"
-        "        if isinstance(s, str) and needle in s]\n"
+        "        if isinstance(s, str) and needle in s and s is not needle]\n"
         "names = [m for m in sys.modules if 'nbgrader' in m or 'mistakes.nb' in m]\n"
         "print('hits:', len(hits), names)\n"
         "def affine(x, W, b):\n    return W @ x + b\n"
