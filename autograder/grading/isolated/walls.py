@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import autograder
 from autograder.errors import UserError
 from autograder.grading.engine import Limits
 from autograder.grading.isolated.plan import modules_imported
 
-PACKAGE = Path(autograder.__file__).parent
+PACKAGE = Path(__file__).parents[2]
 # Of this package, what a notebook imports for itself. Not the mistake bank, not the grader.
 OPEN = ("__init__.py", "errors.py", "pictures.py", "checks", "mistakes/__init__.py")
 OPEN_PROVIDED = "provided/__init__.py"
