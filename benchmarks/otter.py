@@ -5,8 +5,8 @@ An assignment of otter is a notebook without test cells and a folder of test fil
 on the student's names; otter knows no parts of points within a test, so a check that gives fewer
 than all points fails. Otter executes each notebook in a kernel of its own, as nbgrader does.
 
-Its fastest way on one machine is its Python interface, ``otter.api.grade_submission``, called in one
-process for the whole class: ``otter run`` starts a new interpreter for each submission, and
+Its fastest way on one machine is its Python interface, ``otter.api.grade_submission``, called in
+one process for the whole class: ``otter run`` starts a new interpreter for each submission, and
 ``otter grade`` a container. ``otter_grade.py`` does that, in an environment that holds otter.
 """
 
@@ -25,9 +25,10 @@ HERE = Path(__file__).parent
 PYTHON = HERE.parent / ".venv-bench" / "bin" / "python"
 PROGRAM = HERE / "otter_grade.py"
 # A file of otter's second format, of functions that raise.
-TEST = '''\
+TEST = """\
 from otter.test_files import test_case
 
+OK_FORMAT = False
 name = {name!r}
 SOURCE = {source!r}
 POINTS = {points!r}
@@ -41,7 +42,7 @@ def check(env):
     points = eval(last, namespace)
     if points < POINTS:
         raise AssertionError(f"{{points}} of {{POINTS}} points")
-'''
+"""
 SETTINGS = {"print_summary": False, "print_score": False, "logo": False, "pdf": False}
 
 
@@ -57,7 +58,7 @@ def make_assignment(course: CourseFolder, name: str, path: Path) -> None:
 
 
 def take_over(course: CourseFolder, name: str, students: Sequence[str], folder: Path) -> list[Path]:
-    """The submissions of ``students`` as otter's students would hand them in, without test cells."""
+    """The submissions of ``students`` as students of otter hand them in, without test cells."""
     folder.mkdir(parents=True)
     made: list[Path] = []
     for student in students:

@@ -1,9 +1,10 @@
-"""What the same cells cost in an interpreter that is warm already: python -m benchmarks.warm COURSE NAME
+"""What the same cells cost in an interpreter that is warm already.
 
-Reads the graded notebooks of COURSE, so that every test cell is the instructor's. Imports what they
-need, runs one of them to warm up, then all of them: each in a namespace of its own, in this one
-process, without limits, walls, reading, merging or saving. Prints one line of JSON: seconds of CPU
-for a notebook, with the cells of which only a picture comes and without them.
+``python -m benchmarks.warm COURSE NAME`` reads the graded notebooks of COURSE, so that every test
+cell is the instructor's. It imports what they need, runs one of them to warm up, then all of them:
+each in a namespace of its own, in this one process, without limits, walls, reading, merging or
+saving. It prints one line of JSON: seconds of CPU for a notebook, with the cells of which only a
+picture comes and without them.
 """
 
 import gc
