@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,12 +16,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from autograder.course import CourseFolder, commands, nbgrader_config
 from autograder.errors import UserError
 from autograder.files import require_writable
-from autograder.grading.engine import Engine, KernelEngine, Limits
+from autograder.grading.engine import KernelEngine, Limits
 from autograder.grading.grade import Grading, grade_class
 from autograder.grading.isolated.engine import IsolatedEngine
 from autograder.grading.isolated.plan import Plan, plan_for
 from autograder.grading.isolated.walls import Walls
 from autograder.grading.isolated.warmth import Preload
+from autograder.grading.pool import Workers
 from autograder.grading.results import Result, Unreadable
 from autograder.reports import (
     ClassTable,
@@ -173,11 +175,12 @@ def grade(
 def grade_and_report(
     folder: CourseFolder,
     names: list[str],
-    engine: Engine,
+    engine: IsolatedEngine,
     *,
     json_file: Path | None = None,
     feedback: bool = False,
     gradebook: str | None = None,
+    workers: int = 1,
     **options: Any,
 ) -> None:
     """Grade, write records and pages, and show the table."""
@@ -193,9 +196,22 @@ def grade_and_report(
                 write_reason(folder, result)
 
     try:
-        with bar("grading") as progress:
+        # Workers first, so that they hold nothing of what comes after.
+        with (
+            Workers(workers) as executor,
+            contextlib.closing(engine.started()) as servers,
+            bar("grading") as progress,
+        ):
             grading = grade_class(
-                folder, names, engine, record, gradebook=gradebook, progress=progress, **options
+                folder,
+                names,
+                engine.served_by(servers),
+                record,
+                gradebook=gradebook,
+                workers=workers,
+                progress=progress,
+                executor=executor,
+                **options,
             )
         if records is not None:
             records.finish(grading.layers)
