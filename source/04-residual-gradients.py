@@ -1175,11 +1175,9 @@ def probe(has_direct_path, make_block):
         answer = has_direct_path(maker)
         if maker is make_block:
             answers.append(answer)
-    first, second = answers
-    if isinstance(first, (bool, np.bool_)) and isinstance(second, (bool, np.bool_)):
-        if first != second:
-            raise Misfit("says True and False of the same block. Does it look at the block?")
-    return first
+    if all(isinstance(answer, (bool, np.bool_)) for answer in answers) and answers[0] != answers[1]:
+        raise Misfit("says True and False of the same block. Does it look at the block?")
+    return answers[0]
 
 
 def layer_norm_case(x):
