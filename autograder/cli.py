@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,7 +23,9 @@ from autograder.grading.isolated.warmth import Preload
 from autograder.grading.results import Result, Unreadable
 from autograder.reports import (
     ClassTable,
+    FeedbackWriter,
     RecordFile,
+    Written,
     progress_table,
     write_feedback,
     write_reason,
@@ -156,7 +158,11 @@ def grade_and_report(
                 write_reason(folder, result)
 
     try:
-        with bar("grading") as progress:
+        with ExitStack() as stack:
+            progress = stack.enter_context(bar("grading"))
+            if feedback:
+                writer = FeedbackWriter(folder, gradebook, options.get("workers", 1))
+                options["saved"] = stack.enter_context(writer).add
             grading = grade_class(
                 folder, names, engine, record, gradebook=gradebook, progress=progress, **options
             )
@@ -165,13 +171,12 @@ def grade_and_report(
     finally:
         if records is not None:
             records.discard()
-    if feedback:
-        with bar("feedback") as progress:
-            write_feedback(folder, names, gradebook, progress)
     console().print(table.rich())
     for sentence in table.more(), *how(grading):
         if sentence:
             print(sentence)
+    if feedback:
+        say_what_failed(writer.written)
 
 
 def how(grading: Grading) -> Iterator[str]:
@@ -189,15 +194,31 @@ def how(grading: Grading) -> Iterator[str]:
 
 
 @app.command()
-def feedback(names: Names = None, gradebook: GradebookUrl = None, course: Course = Path()) -> None:
+def feedback(
+    names: Names = None,
+    gradebook: GradebookUrl = None,
+    workers: Annotated[int, typer.Option(min=1, help="Pages at the same time.")] = 2,
+    course: Course = Path(),
+) -> None:
     """Write nbgrader's feedback page for every graded submission."""
     folder = CourseFolder(course.resolve())
-    wanted = folder.select(names or [])
+    wanted = folder.select_assignments(names or [])
     if not (folder.root / "autograded").is_dir():
         raise UserError(f"{folder.root} has no folder autograded/; run autograder grade first.")
     with bar("feedback") as progress:
-        pages = write_feedback(folder, wanted, gradebook, progress)
-    print(f"{len(pages)} pages in {folder.root / 'feedback'}.")
+        written = write_feedback(folder, wanted, gradebook, progress, workers=workers)
+    say_what_failed(written)
+    print(f"{written.pages} pages in {folder.root / 'feedback'}.")
+    if written.failed and not written.pages:
+        raise typer.Exit(2)
+
+
+def say_what_failed(written: Written) -> None:
+    """A sentence for each page that could not be made."""
+    for problem in written.problems:
+        print(f"autograder: no page for {problem}", file=sys.stderr)
+    if more := written.failed - len(written.problems):
+        print(f"autograder: {more} more pages could not be made.", file=sys.stderr)
 
 
 @app.command()
