@@ -159,10 +159,10 @@ def grade_and_report(
 
     try:
         with ExitStack() as stack:
-            progress = stack.enter_context(bar("grading"))
             if feedback:
                 writer = FeedbackWriter(folder, gradebook, options.get("workers", 1))
                 options["saved"] = stack.enter_context(writer).add
+            progress = stack.enter_context(bar("grading"))
             grading = grade_class(
                 folder, names, engine, record, gradebook=gradebook, progress=progress, **options
             )
@@ -277,9 +277,14 @@ def require_file(path: Path) -> None:
 def bar(title: str) -> Iterator[Callable[[int, int], None]]:
     """A progress bar on a terminal, nothing elsewhere."""
     columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    # Without a thread that draws it: workers may be forked while it is shown.
     shown = Progress(
-        *columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()
+        *columns,
+        console=Console(stderr=True),
+        transient=True,
+        auto_refresh=False,
+        disable=not sys.stderr.isatty(),
     )
     with shown:
         task = shown.add_task(title, total=None)
-        yield lambda done, total: shown.update(task, completed=done, total=total)
+        yield lambda done, total: shown.update(task, completed=done, total=total, refresh=True)

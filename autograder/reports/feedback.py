@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import html
 import itertools
+import multiprocessing
 import os
+import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    wait,
+)
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,6 +50,32 @@ PAGE = """\
 """
 
 
+def page_processes(workers: int) -> Executor:
+    """Worker processes on this machine, which start with all that is imported here if they can.
+
+    Importing takes as long as a hundred pages. A process with one thread may be forked; where there
+    are more, workers come from a server that has one.
+    """
+    methods = multiprocessing.get_all_start_methods()
+    if "fork" in methods and _threads() == 1:
+        return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("fork"))
+    if "forkserver" not in methods:
+        return processes(workers)
+    context = multiprocessing.get_context("forkserver")
+    # A worker imports the main program too, wherever that is this package's command.
+    wanted = ("autograder.reports.page", "autograder.cli")
+    context.set_forkserver_preload([name for name in wanted if name in sys.modules])
+    return ProcessPoolExecutor(workers, mp_context=context)
+
+
+def _threads() -> int | None:
+    """The threads of this process, those of libraries too; None where nobody says."""
+    try:
+        return len(os.listdir("/proc/self/task"))
+    except OSError:
+        return None
+
+
 @dataclass
 class Written:
     """How many pages were written and how many were not, with the first reasons."""
@@ -69,7 +104,7 @@ class FeedbackWriter:
         course: CourseFolder,
         gradebook: str | None = None,
         workers: int = 1,
-        executor: MakeExecutor = processes,
+        executor: MakeExecutor = page_processes,
     ) -> None:
         self._folder = course.root / "feedback"
         self._course = course
@@ -89,6 +124,9 @@ class FeedbackWriter:
         require_writable(self._folder)
         self._book = Gradebook.open(self._course, self._url)
         self._config = self._book.config
+        # Before a student is read: a forked worker knows what this process knows.
+        self._pool = self._make(self._workers)
+        self._pool.submit(make_pages, self._config, [])
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
@@ -192,7 +230,7 @@ def write_feedback(
     progress: Callable[[int, int], None] = lambda done, total: None,
     *,
     workers: int = 1,
-    executor: MakeExecutor = processes,
+    executor: MakeExecutor = page_processes,
 ) -> Written:
     """Write ``feedback/<student>/<assignment>/<name>.html`` for all that is graded of ``names``.
 

@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from typing import Any, Generic, TypeVar
 
-from bs4 import BeautifulSoup
+from bs4 import BeautifulSoup, Tag
 from bs4.builder import HTMLTreeBuilder
 
 # What Beautiful Soup takes for white space.
@@ -29,7 +29,7 @@ _PLAIN = rf"{_TEXT}(?:{_ENTITY}{_TEXT})*"
 # Text and spans that do not contain each other: what Pygments and ansi2html write.
 _COLORED = re.compile(rf"{_PLAIN}(?:{_SPAN}{_PLAIN}</span>{_PLAIN})*")
 
-_EMPTY_TAGS = "|".join(sorted(HTMLTreeBuilder.DEFAULT_EMPTY_ELEMENT_TAGS))
+_EMPTY_TAGS = "|".join(sorted(HTMLTreeBuilder.DEFAULT_EMPTY_ELEMENT_TAGS or ()))
 # An end tag of a tag that has none: whether it splits a text depends on the rest of the page.
 _STRAY_END = re.compile(rf"</(?:{_EMPTY_TAGS})\b", re.IGNORECASE)
 _IMAGE = re.compile("<img", re.IGNORECASE)
@@ -93,10 +93,8 @@ def rewritten(pieces: Sequence[str]) -> list[str] | None:
         return None
     markup = "".join(f"<{_WRAPPER}>{piece}</{_WRAPPER}>{_CLOSERS}" for piece in pieces)
     soup = _Watched(markup)
-    found = soup.contents[::2]
-    if not soup.is_balanced or len(soup.contents) != 2 * len(pieces):
-        return None
-    if any(tag.name != _WRAPPER for tag in found):
+    found = [tag for tag in soup.contents if isinstance(tag, Tag) and tag.name == _WRAPPER]
+    if not soup.is_balanced or len(soup.contents) != 2 * len(pieces) or len(found) != len(pieces):
         return None
     describe(soup, markup)
     return [tag.decode_contents() for tag in found]

@@ -201,7 +201,7 @@ def page_resources(name: str, standing: Standing) -> dict[str, Any]:
 def _exporter(config: Config) -> HTMLExporter:
     """nbgrader's exporter, without the step that opens the gradebook."""
     converter = GenerateFeedback(coursedir=CourseDirectory(), config=config)
-    exporter = converter.exporter_class(parent=converter, config=converter.config)
+    exporter: HTMLExporter = converter.exporter_class(parent=converter, config=converter.config)
     for step in converter.preprocessors:
         if step is not GetGrades:
             exporter.register_preprocessor(step)
