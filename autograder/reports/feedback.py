@@ -7,6 +7,7 @@ import itertools
 import multiprocessing
 import os
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -18,6 +19,8 @@ from concurrent.futures import (
 )
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from traitlets.config import Config
 
 from autograder.course import CourseFolder
 from autograder.files import require_writable, write_whole
@@ -35,6 +38,7 @@ READABLE = 0o644
 CHUNK = 4
 BATCH = 16
 MOST_PROBLEMS = 50
+PRIVATE = ("CourseDirectory", "Exchange")
 ENDED = "It ended the process that made its page."
 NOT_GRADED = "The gradebook has no such submission."
 PAGE = """\
@@ -53,11 +57,12 @@ PAGE = """\
 def page_processes(workers: int) -> Executor:
     """Worker processes on this machine, which start with all that is imported here if they can.
 
-    Importing takes as long as a hundred pages. A process with one thread may be forked; where there
-    are more, workers come from a server that has one.
+    Importing takes as long as a hundred pages. A process in which no thread of Python's can hold a
+    lock may be forked (those of NumPy sleep, and are ended and started again around a fork); where
+    there are more, workers come from a server that has none.
     """
     methods = multiprocessing.get_all_start_methods()
-    if "fork" in methods and _threads() == 1:
+    if "fork" in methods and sys.platform != "darwin" and threading.active_count() == 1:
         return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("fork"))
     if "forkserver" not in methods:
         return processes(workers)
@@ -66,14 +71,6 @@ def page_processes(workers: int) -> Executor:
     wanted = ("autograder.reports.page", "autograder.cli")
     context.set_forkserver_preload([name for name in wanted if name in sys.modules])
     return ProcessPoolExecutor(workers, mp_context=context)
-
-
-def _threads() -> int | None:
-    """The threads of this process, those of libraries too; None where nobody says."""
-    try:
-        return len(os.listdir("/proc/self/task"))
-    except OSError:
-        return None
 
 
 @dataclass
@@ -123,7 +120,8 @@ class FeedbackWriter:
     def __enter__(self) -> FeedbackWriter:
         require_writable(self._folder)
         self._book = Gradebook.open(self._course, self._url)
-        self._config = self._book.config
+        # Where the gradebook lies, a worker need not know.
+        self._config = Config({k: v for k, v in self._book.config.items() if k not in PRIVATE})
         # Before a student is read: a forked worker knows what this process knows.
         self._pool = self._make(self._workers)
         self._pool.submit(make_pages, self._config, [])
