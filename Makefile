@@ -1,4 +1,4 @@
-# make demo · make test · make lab · make lint · make lock
+# make demo · make test · make mutants · make lab · make lint · make lock
 # Each sets up .venv itself when it is missing or older than the pins.
 
 PYTHON ?= python3
@@ -16,13 +16,17 @@ define require_python
 	exit 2; }
 endef
 
-.PHONY: demo test lab lint lock clean
+.PHONY: demo test mutants lab lint lock clean
 
 demo: $(READY)
 	$(BIN)/autograder demo
 
 test: lint
 	$(BIN)/python -m pytest -n $(JOBS)
+
+# Minutes, not seconds: thousands of changed solutions, each graded.
+mutants: $(READY)
+	$(BIN)/autograder validate --mutants
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -19,6 +19,7 @@ from autograder.grading.engine import Engine, KernelEngine, Limits
 from autograder.grading.grade import Grading, grade_class
 from autograder.grading.isolated.engine import IsolatedEngine
 from autograder.grading.isolated.plan import Plan, plan_for
+from autograder.grading.isolated.walls import Walls
 from autograder.grading.isolated.warmth import Preload
 from autograder.grading.results import Result, Unreadable
 from autograder.reports import (
@@ -57,7 +58,11 @@ PRELOAD = Preload(
         "autograder.pictures",
     ),
     judge=("numpy", "autograder.checks"),
-    calls=(("autograder.checks.reference", "warm_up"), ("autograder.mistakes", "all_mistakes")),
+    calls=(("autograder.checks.reference", "warm_up"),),
+    judge_calls=(
+        ("autograder.mistakes", "all_mistakes"),
+        ("autograder.checks.memory", "remember"),
+    ),
 )
 WAYS = {
     "apart": "with the student's code in a process of its own, apart from the tests",
@@ -113,6 +118,9 @@ def grade(
     every_cell: Annotated[
         bool, typer.Option(help="Run also cells without points that nobody changed: pictures.")
     ] = False,
+    unconfined: Annotated[
+        bool, typer.Option(help="Grade also where this machine cannot confine student code.")
+    ] = False,
     timeout: Seconds = None,
     course: Course = Path(),
 ) -> None:
@@ -121,7 +129,7 @@ def grade(
     wanted = folder.select_assignments(names or [])
     if json_file is not None:
         require_file(json_file)
-    engine = course_engine(folder, wanted, timeout, every_cell)
+    engine = course_engine(folder, wanted, timeout, every_cell, unconfined)
     grade_and_report(
         folder,
         wanted,
@@ -188,9 +196,10 @@ def how(grading: Grading) -> Iterator[str]:
         )
     for way, count in sorted(grading.ways.items()):
         yield f"{count} notebooks were graded {WAYS[way]}."
-    missing = [layer["layer"] for layer in grading.layers if not layer["in_force"]]
-    if missing:
-        yield f"Not in force while grading: {'; '.join(missing)}."
+    for words, there in (("In force", True), ("Not in force", False)):
+        layers = [layer["layer"] for layer in grading.layers if layer["in_force"] is there]
+        if layers:
+            yield f"{words} while grading: {', '.join(layers)}."
 
 
 @app.command()
@@ -247,6 +256,7 @@ def course_engine(
     names: Sequence[str],
     cell_seconds: float | None = None,
     every_cell: bool = False,
+    unconfined: bool = False,
 ) -> IsolatedEngine:
     """The engine with the limits of ``nbgrader_config.py``, or of the command line."""
     config = nbgrader_config(course)
@@ -258,7 +268,9 @@ def course_engine(
             plan = plan_for(name, course.instructor_source(assignment, name))
             if plan is not None:
                 plans[f"{assignment}/{name}"] = plan
-    return IsolatedEngine(plans, KernelEngine(limits, config), limits, PRELOAD, every_cell)
+    walls = Walls.of_this_machine(unconfined=unconfined)
+    otherwise = KernelEngine(limits, config)
+    return IsolatedEngine(plans, otherwise, limits, PRELOAD, walls, every_cell)
 
 
 def console() -> Console:

@@ -7,7 +7,8 @@ any common kind of color vision tell apart. Lines differ in style too, so they r
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -48,17 +49,23 @@ def written(
     *arguments: Any,
     shape: tuple[int, ...] | None = None,
     values: int | None = None,
+    shapes: Sequence[tuple[int, ...]] | None = None,
+    cache_keys: Sequence[str] = (),
 ) -> bool:
     """Can a cell show what ``function`` does? Otherwise print one sentence that says why not.
 
     The function is called once with copies of ``arguments``. With a ``shape``, the result must have
-    it; with ``values``, it must be a tuple or list of that many.
+    it; with ``values``, it must be a tuple or list of that many; with ``shapes``, of one value for
+    each shape. With ``cache_keys``, the last value must be a dict with an array for each key.
     """
     name = getattr(function, "__name__", "the function")
     try:
         result = function(*copy.deepcopy(arguments))
-    except NotImplementedError:
-        print(f"Write {name} first; this cell then shows your answer.")
+    except NotImplementedError as error:
+        # A function that is written may use one that is not.
+        raised_in = traceback.extract_tb(error.__traceback__)[-1].name
+        missing = raised_in if raised_in.isidentifier() else name
+        print(f"Write {missing} first; this cell then shows your answer.")
         return False
     except Exception as error:
         print(f"{name} raises {type(error).__name__}, so there is nothing to show yet: {error}")
@@ -66,13 +73,34 @@ def written(
     if result is None:
         print(f"{name} returns None, so there is nothing to show yet.")
         return False
+    if shapes is not None:
+        values = len(shapes)
     if values is not None and not (isinstance(result, (tuple, list)) and len(result) == values):
         print(f"{name} does not return {values} values; this cell needs them.")
         return False
     if shape is not None and np.shape(result) != shape:
         print(f"{name} returns shape {np.shape(result)}; this cell needs shape {shape}.")
         return False
+    if shapes is not None and [_shape(value) for value in result] != list(shapes):
+        found, wanted = (", ".join(map(str, each)) for each in (map(_shape, result), shapes))
+        print(f"{name} returns the shapes {found}; this cell needs {wanted}.")
+        return False
+    missing = [key for key in cache_keys if not _holds_array(result[-1], key)]
+    if missing:
+        print(f"The cache that {name} returns has no array {missing[0]!r}; this cell needs it.")
+        return False
     return True
+
+
+def _shape(value: Any) -> tuple[int, ...] | str:
+    try:
+        return tuple(np.shape(value))
+    except ValueError:  # a list whose entries have different shapes
+        return "of a ragged list"
+
+
+def _holds_array(cache: Any, key: str) -> bool:
+    return isinstance(cache, dict) and isinstance(cache.get(key), np.ndarray)
 
 
 def box(ax: Any, center: Point, text: str, color: str = BLACK) -> None:
@@ -123,6 +151,8 @@ OPERATIONS = {
     "J": ("+", (10.4, 1.1)),
 }
 WITH_BIAS = r"$\times,+$"
+# One unit up, divided by one unit across, in inches of the figure below.
+TALLER = 1.1
 
 
 def draw_graph(edges: Any, title: str) -> None:
@@ -195,7 +225,8 @@ def _link(
     straight: bool = False,
 ) -> None:
     """An arrow between two places of a graph, bent where a straight one would cross others."""
-    far = start[1] == end[1] and abs(end[0] - start[0]) > 1.3 and not straight
+    bends = (0.0,) if straight else (0.0, -0.35, 0.35, -0.15, 0.15, -0.45)
+    bend = min(bends, key=lambda rad: _crossed(start, end, rad))
     ax.annotate(
         "",
         xy=end,
@@ -207,6 +238,18 @@ def _link(
             "ls": line,
             "shrinkA": shrink[0],
             "shrinkB": shrink[1],
-            "connectionstyle": "arc3,rad=-0.35" if far else "arc3,rad=0",
+            "connectionstyle": f"arc3,rad={bend}",
         },
     )
+
+
+def _crossed(start: Point, end: Point, rad: float) -> int:
+    """How many other places of the graph an arrow of Matplotlib's style ``arc3`` runs over."""
+    t = np.linspace(0, 1, 60)[:, None]
+    first, last = np.array(start), np.array(end)
+    along = last - first
+    # Matplotlib bends at right angles on the screen, where a unit up is longer than one across.
+    corner = (first + last) / 2 + rad * np.array([along[1] * TALLER, -along[0] / TALLER])
+    curve = (1 - t) ** 2 * first + 2 * t * (1 - t) * corner + t**2 * last
+    centers = {*PLACES.values(), *(center for _, center in OPERATIONS.values())} - {start, end}
+    return sum(bool((np.abs(curve - np.array(c)) < 0.3).all(axis=1).any()) for c in centers)

@@ -289,7 +289,7 @@ if written(affine, W[0], W, b, shape=(4,)) and written(affine_batch, W, W, b, sh
     ax.loglog(sizes, loop, "o--", color=pictures.VERMILION, label="loop over affine")
     ax.loglog(sizes, product, "s-", color=pictures.BLUE, label="affine_batch")
     ax.set(
-        xlabel="samples in the batch", ylabel="microseconds", title="One product beats many calls"
+        xlabel="samples in the batch", ylabel="microseconds", title="One product against many calls"
     )
     ax.legend()
     plt.show()
@@ -574,9 +574,7 @@ if (
     fig, (left, right) = plt.subplots(1, 2, figsize=(8, 3))
     left.plot(z, relu(z), "-", color=pictures.BLUE, label="ReLU")
     left.plot(z, sigmoid(z), "--", color=pictures.VERMILION, label="sigmoid")
-    left.set(
-        xlabel="z", ylabel="activation", ylim=(-0.2, 3), title="ReLU grows, the sigmoid saturates"
-    )
+    left.set(xlabel="z", ylabel="activation", ylim=(-0.2, 3), title="ReLU and the sigmoid")
     left.legend()
     probabilities = softmax(logits)
     for k, (label, style, color) in enumerate(
@@ -587,9 +585,7 @@ if (
         ]
     ):
         right.plot(z, probabilities[:, k], style, color=color, label=label)
-    right.set(
-        xlabel="logit z of class 0", ylabel="probability", title="Softmax: one wins, all share 1"
-    )
+    right.set(xlabel="logit z of class 0", ylabel="probability", title="Softmax of three classes")
     right.legend()
     plt.show()
 
@@ -822,9 +818,10 @@ example = (
     [np.array([[0.2, -0.3], [0.4, 0.1], [-0.5, 0.6]]), np.array([[0.7, -0.4, 0.3]])],
     [np.array([0.1, -0.2, 0.0]), np.array([-0.1])],
 )
-if written(forward_pass_manual, *example):
+if written(forward_pass_manual, *example, values=2, cache_keys=["a0", "z1", "a1", "z2", "a2"]):
     output, cache = forward_pass_manual(*example)
-    for key, value in cache.items():
+    for key in ["a0", "z1", "a1", "z2", "a2"]:
+        value = cache[key]
         print(f"{key}: shape {value.shape}, first sample {np.round(value[0], 4).tolist()}")
 
 # %% [markdown]
@@ -1105,6 +1102,23 @@ check.hidden.case(
 check.grade()
 
 # %% [markdown]
+# PyTorch has this loss in two forms. `nn.BCELoss` wants probabilities, and `nn.BCEWithLogitsLoss`
+# wants logits. The next cell gives both the same sure and wrong answers: the target is 0 each time.
+# The right loss is about $z$. Which form loses it?
+
+# %%
+targets = torch.zeros(1, dtype=torch.float64)
+for z in [2.0, 30.0, 40.0, 150.0]:
+    logits = torch.tensor([z], dtype=torch.float64)
+    from_p = nn.BCELoss()(torch.sigmoid(logits), targets)
+    from_z = nn.BCEWithLogitsLoss()(logits, targets)
+    print(f"z = {z:5}: from probabilities {from_p:9.4f}, from logits {from_z:9.4f}")
+
+# %% [markdown]
+# Near $z = 40$ the sigmoid is rounded to exactly 1. The logarithm of $1 - p$ would be minus infinity.
+# PyTorch cuts it off at −100, so the first form stays finite, and it is wrong.
+
+# %% [markdown]
 # ## 6. The same network in PyTorch
 #
 # In PyTorch a network is a class derived from `nn.Module`. `__init__` makes the layers, `forward`
@@ -1368,8 +1382,10 @@ check.grade()
 #
 # **Time.** A layer computes B · n_out dot products of length n_in. A dot product of length n takes n
 # multiplications and about n additions. One multiply-add counts as **2 FLOPs** (floating-point
-# operations). The bias and the activation cost one or two operations for each output and not for
-# each weight; the custom is to leave them out. PyTorch can count while a layer runs:
+# operations). The bias and the activation cost a few operations for each output and not for each
+# weight: one comparison for ReLU; an exponential, an addition and a division for the sigmoid, and
+# about the same for each number of a softmax. The custom is to leave them out. PyTorch can count
+# while a layer runs:
 
 # %% nbgrader={"grade_id": "flop-counter", "locked": true}
 with FlopCounterMode(display=False) as counter:
@@ -1535,9 +1551,7 @@ if written(stored_activations, [64, 64], 32, True) and written(
     ]:
         counts = [stored_activations([64] * (depth + 1), 32, training) for depth in depths]
         ax.plot(depths, counts, style, color=color, label=label, ms=4)
-    ax.set(
-        xlabel="layers", ylabel="stored numbers", title="Only training pays for depth with memory"
-    )
+    ax.set(xlabel="layers", ylabel="stored numbers", title="What depth costs in memory")
     ax.set_xticks([1, 5, 10, 15, 20])
     ax.legend()
     plt.show()
@@ -1656,15 +1670,16 @@ def experiment(c, seed=82):
 
 
 choices = [("too small", 0.2), ("He", 1.0), ("too large", 3.0)]
-if written(forward_pass_manual, *experiment(1.0)) and written(
-    activation_statistics, *experiment(1.0)
-):
+layers_shown = [1, 4, 8, 9]
+if written(
+    forward_pass_manual, *experiment(1.0), values=2, cache_keys=[f"a{i}" for i in layers_shown]
+) and written(activation_statistics, *experiment(1.0), shapes=[(2,)] * 9):
     fig, axes = plt.subplots(3, 4, figsize=(8, 5.4))
     for row, (name, c) in zip(axes, choices, strict=True):
         inputs = experiment(c)
         _, cache = forward_pass_manual(*inputs)
         statistics = activation_statistics(*inputs)
-        for ax, layer in zip(row, [1, 4, 8, 9], strict=True):
+        for ax, layer in zip(row, layers_shown, strict=True):
             mean, std = statistics[layer - 1]
             ax.hist(cache[f"a{layer}"].ravel(), bins=30, color=pictures.BLUE)
             label = "output" if layer == 9 else f"$a_{layer}$"

@@ -302,8 +302,8 @@ check.hidden.case("numbers far from zero", z=np.array([[-20.0, 20.0, -8.0], [12.
 check.grade()
 
 # %% [markdown]
-# The next cell draws the three activations and your three slopes. Look at the right panel: a slope
-# of ReLU is 0 or 1, a slope of the sigmoid is at most ¼. A gradient that passes through many
+# The next cell draws the three activations and your three slopes. Look at the right panel: only
+# ReLU keeps slope 1 far to the right. A slope of ReLU is 0 or 1, a slope of the sigmoid is at most ¼. A gradient that passes through many
 # sigmoids is multiplied by at most ¼ each time. That is why deep networks seldom use them between
 # layers.
 
@@ -320,7 +320,7 @@ if all([written(slope, z, shape=z.shape) for _, _, slope, _, _ in curves]):
         left.plot(z, function(z), style, color=color, label=name)
         right.plot(z, slope(z), style, color=color, label=name)
     left.set(xlabel="z", ylabel="value", ylim=(-1.2, 2.5), title="Three activations")
-    right.set(xlabel="z", ylabel="slope", title="Only ReLU keeps slope 1 far to the right")
+    right.set(xlabel="z", ylabel="slope", title="Their slopes")
     right.axhline(0.25, color=pictures.BLACK, lw=0.8, ls=":")
     left.legend()
     plt.show()
@@ -1030,7 +1030,8 @@ check.grade()
 # $u \approx 6 \cdot 10^{-8}$ and the best step is near $4 \cdot 10^{-3}$.
 #
 # The next cell runs your function with 60 steps, for $f(x) = e^{\sin x}$ at $x = 0.7$. The second
-# curve uses the same $f$ computed in float32. Look at the lowest points of the two curves.
+# curve uses the same $f$ computed in float32. Look at the lowest points of the two curves: too small
+# a step is as bad as too large a one.
 
 
 # %%
@@ -1058,7 +1059,7 @@ if written(numerical_gradient, exp_sin, place, shape=(1,)):
     ax.set(
         xlabel="step eps",
         ylabel="error of the gradient",
-        title="Too small a step is as bad as too large a one",
+        title="How the error depends on the step",
     )
     ax.legend()
     plt.show()
@@ -1080,8 +1081,12 @@ if written(numerical_gradient, exp_sin, place, shape=(1,)):
 rng = np.random.default_rng(42)
 x, W, b, dy = (rng.normal(size=size) for size in (3, (2, 3), 2, 2))
 layer = (dy, x, W, b, np.tanh, tanh_grad)
-if written(backward_pass, *layer, values=3) and written(
-    numerical_gradient, exp_sin, W, shape=W.shape
+if all(
+    [
+        written(forward_pass, x, W, b, np.tanh, shape=(2,)),
+        written(backward_pass, *layer, values=3),
+        written(numerical_gradient, exp_sin, W, shape=W.shape),
+    ]
 ):
     dW, db, dx = backward_pass(*layer)
     for name, mine, judge in [
@@ -1283,6 +1288,8 @@ check.grade()
 # | `y` | shape of `z` | targets, each 0.0 or 1.0 |
 # | `dz` | shape of `z` | gradient of the mean BCE of $\sigma(z)$ with respect to `z` |
 #
+# Points: 1 for `dz`, and 1 when it is also right for a network that is sure and wrong, at $z = 40$.
+#
 # **2 points · 4 minutes · difficulty 1 of 3**
 #
 # <details><summary>I'm not sure where the slope of the sigmoid went.</summary>
@@ -1322,17 +1329,28 @@ rng = np.random.default_rng(53)
 
 
 def pytorch(z, y):
-    p = torch.sigmoid(z)
-    loss = torch.nn.BCELoss()(p, y)
+    loss = torch.nn.BCEWithLogitsLoss()(z, y)
     return torch.autograd.grad(loss, z)[0]
 
 
-check = Check("sigmoid_bce_grad", pytorch, returns={"dz": 2})
+check = Check("sigmoid_bce_grad", pytorch, returns={"dz": 1}, aspects={"sure and wrong": 1})
 check.case("four samples", z=np.array([1.5, -0.3, 0.8, -2.0]), y=np.array([1.0, 0.0, 0.0, 1.0]))
 check.case(
     "a column, shape (3, 1)", z=np.array([[0.7], [-1.2], [2.2]]), y=np.array([[0.0], [1.0], [1.0]])
 )
+check.case(
+    "sure and wrong, z = 40",
+    aspect="sure and wrong",
+    z=np.array([40.0, -40.0, 0.5]),
+    y=np.array([0.0, 1.0, 1.0]),
+)
 ### BEGIN HIDDEN TESTS
+check.hidden.case(
+    "a column, sure and right, sure and wrong",
+    aspect="sure and wrong",
+    z=np.array([[-50.0], [45.0], [39.0], [-41.0]]),
+    y=np.array([[0.0], [1.0], [0.0], [1.0]]),
+)
 for title, shape in [("seven samples", (7,)), ("a column of six", (6, 1)), ("two samples", (2,))]:
     check.hidden.case(
         title,
@@ -1351,7 +1369,13 @@ check.grade()
 
 # %%
 z, y = np.array([2.0, 20.0, 40.0]), np.zeros(3)
-if all([written(bce_grad, np.array([0.5]), np.ones(1)), written(sigmoid_bce_grad, z, y)]):
+if all(
+    [
+        written(sigmoid_grad, z, shape=z.shape),
+        written(bce_grad, np.full(3, 0.5), y, shape=z.shape),
+        written(sigmoid_bce_grad, z, y, shape=z.shape),
+    ]
+):
     with np.errstate(all="ignore"):
         two_steps = bce_grad(sigmoid(z), y) * sigmoid_grad(z)
     print("z                         ", z)
@@ -1760,7 +1784,7 @@ if all(
         losses = train(X, y, start, 0.3, 100, forget)
         ax.plot(losses, style, color=color, label=label)
         print(f"{label}: loss {losses[0]:.2f} at the start, {losses[-1]:.2f} at the end")
-    ax.set(xlabel="step", ylabel="loss", title="Cleared gradients settle, added-up ones swing")
+    ax.set(xlabel="step", ylabel="loss", title="With and without zero_grad()")
     ax.legend()
     plt.show()
 

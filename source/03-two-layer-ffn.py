@@ -1016,7 +1016,7 @@ check.case("three times as wide inside", d_model=10, expansion=3)
 ### BEGIN HIDDEN TESTS
 check.hidden.case("no expansion", d_model=7, expansion=1)
 check.hidden.case("a token of one number", d_model=1, expansion=5)
-check.hidden.case("a large model", d_model=12288)
+check.hidden.case("wider than any model", d_model=20001)
 ### END HIDDEN TESTS
 check.grade()
 
@@ -1094,6 +1094,7 @@ check.hidden.case("one token", batch_size=1, seq_len=1, d_model=6, expansion=3)
 check.hidden.case(
     "one byte, no expansion", batch_size=5, seq_len=2, d_model=4, expansion=1, bytes_per_value=1
 )
+check.hidden.case("more than 4 GB", batch_size=63, seq_len=4097, d_model=4099)
 ### END HIDDEN TESTS
 check.grade()
 

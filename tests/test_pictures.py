@@ -20,6 +20,18 @@ def nothing(z):
     return None
 
 
+def calling_an_unwritten_one(z):
+    return unwritten(z) + 1
+
+
+def with_an_unwritten_argument(z):
+    return (lambda value: unwritten(value))(z)
+
+
+def raising_in_a_lambda(z):
+    return (lambda: (_ for _ in ()).throw(NotImplementedError()))()
+
+
 def flat(z):
     return z.ravel()
 
@@ -33,10 +45,30 @@ def changing(z):
     "function, expected, sentence",
     [
         (unwritten, {}, "Write unwritten first"),
+        (calling_an_unwritten_one, {}, "Write unwritten first"),
+        (with_an_unwritten_argument, {}, "Write unwritten first"),
+        (raising_in_a_lambda, {}, "Write raising_in_a_lambda first"),
         (broken, {}, "broken raises"),
         (nothing, {}, "nothing returns None"),
         (flat, {"shape": (2, 3)}, "flat returns shape (6,)"),
         (flat, {"values": 2}, "flat does not return 2 values"),
+        (
+            lambda z: (z, {"a0": z, "z1": 1.0}),
+            {"values": 2, "cache_keys": ["a0", "z1"]},
+            "The cache that <lambda> returns has no array 'z1'; this cell needs it.",
+        ),
+        (
+            lambda z: ([z, 1.0], z),
+            {"shapes": [(2,), (2, 3)]},
+            "<lambda> returns the shapes of a ragged list, (2, 3); this cell needs (2,), (2, 3).",
+        ),
+        (lambda z: (z, z), {"values": 2, "cache_keys": ["a0"]}, "The cache that <lambda> returns"),
+        (flat, {"shapes": [(2, 3)]}, "flat does not return 1 values"),
+        (
+            lambda z: (z, z.T),
+            {"shapes": [(2, 3), (2, 3)]},
+            "<lambda> returns the shapes (2, 3), (3, 2); this cell needs (2, 3), (2, 3).",
+        ),
     ],
 )
 def test_what_cannot_be_drawn_is_said_in_one_sentence(function, expected, sentence, capsys):
@@ -48,6 +80,8 @@ def test_what_cannot_be_drawn_is_said_in_one_sentence(function, expected, senten
 def test_what_can_be_drawn_is_not_changed(capsys):
     z = np.zeros((2, 3))
     assert written(changing, z, shape=(2, 3))
+    assert written(lambda z: (z.T, 1.0), z, shapes=[(3, 2), ()])
+    assert written(lambda z: (z, {"a0": z}), z, values=2, cache_keys=["a0"])
     assert not z.any() and capsys.readouterr().out == ""
 
 
@@ -90,3 +124,18 @@ def test_entries_that_are_no_pairs_are_left_out_and_named(entry, drawn, capsys):
 def test_what_is_no_set_is_said_in_one_sentence(edges, drawn, capsys):
     pictures.draw_graph(edges, "a graph")
     assert not drawn and capsys.readouterr().out.count("\n") == 1
+
+
+def test_no_arrow_of_a_graph_runs_over_a_place_that_it_does_not_join(drawn, monkeypatch):
+    """Also a wrong one, such as from the bias to the penalty, which would touch phi and W2."""
+    drawn_arrows = []
+
+    def note(self, text, xy, xytext, arrowprops, **options):
+        drawn_arrows.append((xytext, xy, float(arrowprops["connectionstyle"].split("rad=")[1])))
+
+    monkeypatch.setattr(plt.Axes, "annotate", note)
+    pictures.draw_graph({("b", "s"), ("b", "z"), ("x", "o"), ("W1", "J"), ("z", "x")}, "wrong")
+    assert len(drawn_arrows) == 5 + 4
+    for start, end, rad in drawn_arrows:
+        assert pictures._crossed(start, end, rad) == 0, (start, end)
+    assert pictures._crossed(pictures.PLACES["b"], pictures.OPERATIONS["s"][1], 0.0) > 0

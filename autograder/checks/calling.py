@@ -7,6 +7,7 @@ import contextlib
 import copy
 import functools
 import io
+import itertools
 import linecache
 import sys
 import traceback
@@ -33,20 +34,24 @@ class Call:
     values: dict[str, Any] = field(default_factory=dict)
     error: BaseException | None = None
     where: str | None = None
+    # The function that raised, where it is another one than that which was called.
+    raised_in: str | None = None
     # Set when the function returned something that cannot be taken apart into the quantities.
     misfit: str | None = None
     # NumPy's warnings about overflow and the like, each once.
     warnings: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     shared: tuple[tuple[str, str], ...] = ()
+    # Pairs of quantities that lie in one memory, where they must be separate.
+    entangled: tuple[tuple[str, str], ...] = ()
     loops: bool = False
     # Which function this is about, where an exercise has two.
     function: str | None = None
 
     @property
     def clean(self) -> bool:
-        """Neither changed an input nor returned a view of one."""
-        return not self.changed and not self.shared
+        """Changed no input, returned no view of one, and no two results in one memory."""
+        return not self.changed and not self.shared and not self.entangled
 
 
 def call(
@@ -56,10 +61,12 @@ def call(
     *,
     probe: Function | None = None,
     may_share: frozenset[str] = frozenset(),
+    separate: bool = False,
 ) -> Call:
     """Call ``function`` with copies of ``inputs``, by position, and take its answer apart.
 
     With a ``probe``, the probe is called instead, with the function first; torch is then allowed.
+    With ``separate``, no two quantities may share memory.
     """
     away = getattr(function, "through", None)
     if away is not None:
@@ -89,6 +96,7 @@ def call(
         except BaseException as error:  # a student's sys.exit() must not end the test cell
             result.error = error
             result.where = _where(error, function)
+            result.raised_in = _raised_in(error, function)
             return result
     numeric = [str(w.message) for w in caught if issubclass(w.category, RuntimeWarning)]
     result.warnings = tuple(dict.fromkeys(numeric))
@@ -99,8 +107,14 @@ def call(
         for quantity, value in result.values.items()
         if quantity not in may_share
         for name, argument in given.items()
-        if any(np.may_share_memory(a, b) for a in _arrays(value) for b in _arrays(argument))
+        if _share_memory(value, argument)
     )
+    if separate:
+        result.entangled = tuple(
+            pair
+            for pair in itertools.combinations(result.values, 2)
+            if _share_memory(*(result.values[quantity] for quantity in pair))
+        )
     return result
 
 
@@ -278,7 +292,14 @@ def _brief(value: Any) -> str:
 def _copy(value: Any) -> Any:
     if isinstance(value, Twin) or callable(value):
         return value
-    return copy.deepcopy(value)
+    try:
+        return copy.deepcopy(value)
+    except Exception:  # a cache of the student's own making may hold what cannot be copied
+        if type(value) is dict:
+            return {key: _copy(entry) for key, entry in value.items()}
+        if type(value) in (list, tuple):
+            return type(value)(map(_copy, value))
+        return value
 
 
 def _arrays(value: Any) -> list[np.ndarray]:
@@ -287,6 +308,14 @@ def _arrays(value: Any) -> list[np.ndarray]:
     if isinstance(value, (list, tuple)):
         return [array for item in value for array in _arrays(item)]
     return []
+
+
+def _share_memory(value: Any, other: Any) -> bool:
+    """Does a number of ``value`` lie in the same place as one of ``other``?
+
+    Exact, because two columns of one array have overlapping bounds and no number in common.
+    """
+    return any(np.shares_memory(a, b) for a in _arrays(value) for b in _arrays(other))
 
 
 def _same(before: Any, after: Any) -> bool:
@@ -305,7 +334,16 @@ def _same(before: Any, after: Any) -> bool:
         getattr(type(before), "__eq__", None) is object.__eq__
     ):  # a copy of such an object is never equal to it
         return True
-    return bool(before is after or before == after)
+    try:
+        return bool(before is after or before == after)
+    except Exception:  # a data class that holds arrays cannot compare itself
+        return not hasattr(before, "__dict__") or _same(vars(before), vars(after))
+
+
+def _raised_in(error: BaseException, function: Function) -> str | None:
+    frames = traceback.extract_tb(error.__traceback__)
+    name = frames[-1].name if frames else None
+    return name if name and name != getattr(function, "__name__", None) else None
 
 
 def _where(error: BaseException, function: Function) -> str | None:

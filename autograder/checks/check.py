@@ -17,13 +17,14 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from autograder.checks.calling import Call, call, call_pair, describe, python_steps
 from autograder.checks.compare import Difference, as_set, compare, kind
 from autograder.checks.diagnose import Diagnosis, Evidence, from_arithmetic, from_bank
+from autograder.checks.memory import recall
 from autograder.checks.reference import Twin, run_reference
 from autograder.mistakes import Mistake, mistakes_of, note_of
 
@@ -51,15 +52,19 @@ class Case:
     differences: dict[str, Difference] = field(default_factory=dict)
 
     @property
-    def failed(self) -> bool:
+    def wrong(self) -> bool:
+        """The answer is wrong, whatever was done to the inputs."""
         return bool(
             self.differences
             or self.call.error
             or self.call.misfit
             or self.call.loops
-            or not self.call.clean
             or (self.warning_free and self.call.warnings)
         )
+
+    @property
+    def failed(self) -> bool:
+        return self.wrong or not self.call.clean
 
 
 class _Hidden:
@@ -116,6 +121,7 @@ class Check:
     ``probe`` is for answers that are objects: it gets the student's object and the inputs, and
     returns arrays. ``typed`` is for numbers that the student types in: there is no call.
     ``may_share`` names quantities that may hold the inputs themselves, such as a cache.
+    ``separate`` asks for quantities of which no two share memory.
     """
 
     def __init__(
@@ -132,6 +138,7 @@ class Check:
         probe: Callable[..., Any] | None = None,
         typed: bool = False,
         may_share: Sequence[str] = (),
+        separate: bool = False,
     ) -> None:
         self.name = name
         self.functions = (name,) if backward is None else (name, backward)
@@ -148,7 +155,10 @@ class Check:
         self.probe = probe
         self.typed = typed
         self._may_share = frozenset(may_share)
+        self._separate = separate
         self._names = tuple(self.returns)
+        if separate and backward is not None:
+            raise ValueError("separate=True is for an exercise of one function.")
         if set(self._order) != set(self._names):
             raise ValueError(f"order={self._order} does not name the quantities {self._names}.")
         # The names of the notebook are those of the cell that made this object.
@@ -206,7 +216,7 @@ class Check:
     ) -> None:
         if aspect is not None and aspect not in self.aspects:
             raise ValueError(f"The case '{title}' has an aspect without points: '{aspect}'.")
-        answer = run_reference(self._reference, inputs)
+        answer = recall(self._reference, inputs, lambda: run_reference(self._reference, inputs))
         expected = dict(zip(self._names, answer, strict=True)) if self._many else None
         if expected is None:
             expected = {self._names[0]: answer}
@@ -252,7 +262,14 @@ class Check:
         if len(subjects) == 2:
             return call_pair(*subjects, inputs, self._names)
         (subject,) = subjects
-        made = call(subject, inputs, self._names, probe=self.probe, may_share=self._may_share)
+        made = call(
+            subject,
+            inputs,
+            self._names,
+            probe=self.probe,
+            may_share=self._may_share,
+            separate=self._separate,
+        )
         if many is not None and made.error is None:
             # The first call with a new shape may fill caches of a library, which is no loop.
             python_steps(subject, many)
@@ -268,7 +285,15 @@ class Check:
     def _call_record(self, record: Mistake, case: Case) -> Call:
         if self.typed:
             return Call(values={n: _as_numbers(v) for n, v in record.answer().items()})
-        return self._call(record.functions(), case.inputs, case.many)
+        inputs = {"inputs": case.inputs, "many": case.many}
+        return cast(
+            Call,
+            recall(
+                f"{record.diagnosis} {self._names}",
+                inputs,
+                lambda: self._call(record.functions(), case.inputs, case.many),
+            ),
+        )
 
     # ----------------------------------------------------------------- the verdict
 
@@ -303,8 +328,14 @@ class Check:
         errors = [case.call.error for case in self.cases]
         nothing = not any(case.call.values for case in self.cases)
         if errors and nothing and all(isinstance(e, NotImplementedError) for e in errors):
-            return [f"{self.name} is not written yet: it raises NotImplementedError."]
+            return [self._unwritten(self.name, self.cases[0].call)]
         return None
+
+    def _unwritten(self, name: str, made: Call) -> str:
+        """A function that is not there, or that uses one that is not there."""
+        if made.raised_in and callable(self._namespace.get(made.raised_in)):
+            return f"{name} uses {made.raised_in}, which is not written yet."
+        return f"{name} is not written yet: it raises NotImplementedError."
 
     def _is_right(self, quantity: str) -> bool:
         return all(
@@ -315,8 +346,9 @@ class Check:
 
     def _holds(self, aspect: str) -> bool:
         mine = [case for case in self.cases if case.aspect == aspect]
-        # An aspect without a visible case cannot be lost in the student's notebook.
-        return not any(case.failed for case in mine)
+        # An aspect without a visible case cannot be lost in the student's notebook. What a changed
+        # input costs is taken from the points for the numbers, and is not taken twice.
+        return not any(case.wrong for case in mine)
 
     def _follows(self, quantity: str) -> bool:
         """Is ``quantity`` right given the student's own earlier quantities, in every case?"""
@@ -390,8 +422,9 @@ class Check:
                 f"  It uses {', '.join(called)}, which {verb} not right yet: look there first."
             )
         if followed:
+            verb = "is" if len(followed) == 1 else "are"
             lines.append(
-                f"Follow-through: {', '.join(followed)} is right given your own earlier values."
+                f"Follow-through: {', '.join(followed)} {verb} right given your own earlier values."
             )
         return [*lines, self._score(points)]
 
@@ -413,7 +446,7 @@ class Check:
         if made.error is not None:
             text = " ".join(str(made.error).split())
             if isinstance(made.error, NotImplementedError) and not text:
-                return [f"{name} is not written yet: it raises NotImplementedError."]
+                return [self._unwritten(name, made)]
             first = f"{name} raised {type(made.error).__name__}"
             first += f": {text}" if text else ""
             lines = [first if first.endswith(".") else first + "."]
@@ -427,7 +460,7 @@ class Check:
             if before and self._many:
                 verb = "are" if len(before) > 1 else "is"
                 first += f" {', '.join(before)} {verb} right; {wrong} is the first that differs."
-            if found.verdict == "type" and found.got is None and found.summary.endswith("None."):
+            if found.path == wrong and found.summary == f"{wrong} is None.":
                 first += " Does the function end in a return statement?"
             return [first, *(f"  {line}" for line in found.details)]
         if made.changed:
@@ -435,19 +468,30 @@ class Check:
         if made.shared:
             quantity, source = made.shared[0]
             return [f"{name}: {quantity} is a view of the input {source}."]
+        if made.entangled:
+            first, second = made.entangled[0]
+            return [f"{name}: {first} and {second} share one memory; the numbers are right."]
         if made.loops:
             return [f"{self.name} runs Python code for every sample; the numbers are right."]
         return [f"{self.name} raises a NumPy warning: {made.warnings[0]}."]
 
     def _diagnose(self, wrong: str | None) -> Diagnosis | None:
-        evidence = [self._evidence(case) for case in self.cases]
+        found = self._diagnose_from(self.cases, wrong)
+        plain = [case for case in self.cases if case.aspect is None]
+        if found or len(plain) == len(self.cases) or not any(case.failed for case in plain):
+            return found
+        # Who has a wrong formula often lacks the aspect too. The plain cases show the formula.
+        return self._diagnose_from(plain, wrong)
+
+    def _diagnose_from(self, cases: Sequence[Case], wrong: str | None) -> Diagnosis | None:
+        evidence = [self._evidence(case) for case in cases]
 
         def run(record: Mistake) -> list[Call]:
-            return [self._call_record(record, case) for case in self.cases]
+            return [self._call_record(record, case) for case in cases]
 
         # One typed-in word or index is too little to tell a mistake from another by itself.
-        part = None if self.typed and not _is_telling(self.cases, wrong) else wrong
-        named = from_bank(mistakes_of(self.name), run, evidence, part)
+        part = None if self.typed and not _is_telling(cases, wrong) else wrong
+        named = from_bank(mistakes_of(self.name), run, evidence, part, self._tolerance)
         if named or self.typed or self.probe:
             return named
         return from_arithmetic(evidence, wrong)

@@ -293,6 +293,8 @@ def _compare_array(
     is_number = isinstance(got, (Real, np.generic)) and not isinstance(got, bool)
     if not isinstance(got, np.ndarray) and not (scalar and is_number):
         wanted = "a number" if scalar else "a NumPy array"
+        if not scalar and is_number:
+            wanted += f" of shape {expected.shape}"
         return Difference("type", path, f"{path} is {kind(got)}, expected {wanted}.")
     array = np.asarray(got)
     if array.shape != expected.shape:

@@ -6,7 +6,7 @@ student's numbers. Then general shapes of error, found by arithmetic alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,8 @@ from autograder.mistakes import Mistake
 
 # Below this many numbers, a factor or a sign could be chance.
 ENOUGH = 3
+# A number tells something about a mistake when it is so many times larger than the tolerance.
+TELLING = 100.0
 
 
 @dataclass(frozen=True)
@@ -43,17 +45,22 @@ def from_bank(
     run: Callable[[Mistake], list[Call]],
     evidence: Sequence[Evidence],
     wrong: str | None,
+    tolerance: Mapping[str, float] | None = None,
 ) -> Diagnosis | None:
     """The one record whose answer explains the student's calls; None when none or several do.
 
     ``run`` calls a record's answer on the inputs of ``evidence``. ``wrong`` is the first wrong
     quantity. A record explains everything when every value of every case agrees; otherwise it
     may still explain the first wrong quantity, if it spoils nothing that the student has right.
+
+    ``tolerance`` is that of the check, for quantities that differ by more than rounding although
+    both are right. The two numbers of a mistake may then differ by as much.
     """
+    near = dict(tolerance or {})
     outcomes = [(record, run(record)) for record in records]
-    full = [r for r, calls in outcomes if _explains_all(evidence, calls)]
+    full = [r for r, calls in outcomes if _explains_all(evidence, calls, near)]
     if not full and wrong is not None:
-        full = [r for r, calls in outcomes if _explains_quantity(evidence, calls, wrong)]
+        full = [r for r, calls in outcomes if _explains_quantity(evidence, calls, wrong, near)]
     if len(full) == 1:
         return Diagnosis(full[0].diagnosis, full[0].sentence)
     return None
@@ -90,6 +97,13 @@ def from_arithmetic(evidence: Sequence[Evidence], wrong: str | None) -> Diagnosi
                 f"{quantity} shares its memory with {name}: who changes the one changes the "
                 "other. Return a new array.",
             )
+        if item.call.entangled:
+            first, second = item.call.entangled[0]
+            return Diagnosis(
+                "general/one-memory",
+                f"{first} and {second} share one memory: who changes the one changes the other. "
+                "Return two arrays.",
+            )
     return None
 
 
@@ -106,13 +120,17 @@ def _other_order(evidence: Sequence[Evidence]) -> Diagnosis | None:
                 return None
     if len(set(found.values())) < len(found) or all(n == other for n, other in found.items()):
         return None
+    # Of two functions, the first returns the first value.
+    names = list(found)[1:] if evidence[0].call.function else list(found)
     return Diagnosis(
         "general/other-order",
-        f"Every value is right, but they stand in another order. Return {', '.join(found)}.",
+        f"Every value is right, but they stand in another order. Return {', '.join(names)}.",
     )
 
 
-def _explains_all(evidence: Sequence[Evidence], calls: Sequence[Call]) -> bool:
+def _explains_all(
+    evidence: Sequence[Evidence], calls: Sequence[Call], near: Mapping[str, float]
+) -> bool:
     # A raise alone proves nothing: many programs fail alike. Numbers must agree somewhere.
     proof = False
     for item, other in zip(evidence, calls, strict=True):
@@ -124,8 +142,10 @@ def _explains_all(evidence: Sequence[Evidence], calls: Sequence[Call]) -> bool:
             if type(mine.error).__name__ != type(other.error).__name__:
                 return False
             continue
-        flags_mine = (set(mine.warnings), mine.changed, mine.shared, mine.loops)
-        flags_other = (set(other.warnings), other.changed, other.shared, other.loops)
+        flags_mine, flags_other = (
+            (set(made.warnings), made.changed, made.shared, made.entangled, made.loops)
+            for made in (mine, other)
+        )
         if flags_mine != flags_other or (mine.misfit is None) != (other.misfit is None):
             return False
         if mine.misfit is not None:
@@ -135,16 +155,18 @@ def _explains_all(evidence: Sequence[Evidence], calls: Sequence[Call]) -> bool:
                 continue
             if name not in mine.values or name not in other.values:
                 return False
-            if not _same(mine.values[name], other.values[name]):
+            if not _same(mine.values[name], other.values[name], near.get(name)):
                 return False
-            if not _same(other.values[name], expected):
+            if not _same(other.values[name], expected, near.get(name)):
                 proof = True
         flagged = other.loops or not other.clean or bool(other.warnings)
         proof = proof or flagged
     return proof
 
 
-def _explains_quantity(evidence: Sequence[Evidence], calls: Sequence[Call], wrong: str) -> bool:
+def _explains_quantity(
+    evidence: Sequence[Evidence], calls: Sequence[Call], wrong: str, near: Mapping[str, float]
+) -> bool:
     proof = False
     for item, other in zip(evidence, calls, strict=True):
         mine = item.call
@@ -152,12 +174,13 @@ def _explains_quantity(evidence: Sequence[Evidence], calls: Sequence[Call], wron
             return False
         if wrong not in mine.values or wrong not in other.values:
             return False
-        if not _same(mine.values[wrong], other.values[wrong]):
+        if not _same(mine.values[wrong], other.values[wrong], near.get(wrong)):
             return False
         if mine.changed != other.changed or not _right_where_mine_is(item, other):
             return False
         # Many programs end in inf or nan alike; only finite numbers tell them apart.
-        if not _same(other.values[wrong], item.expected[wrong]) and _finite(other.values[wrong]):
+        wanted = item.expected[wrong]
+        if not _same(other.values[wrong], wanted, near.get(wrong)) and _finite(other.values[wrong]):
             proof = True
     return proof
 
@@ -179,8 +202,12 @@ def _finite(value: Any) -> bool:
     return True
 
 
-def _same(a: Any, b: Any) -> bool:
-    """Equal up to rounding, NaN equal to NaN, and of the same type of number."""
+def _same(a: Any, b: Any, near: float | None = None) -> bool:
+    """Equal up to rounding, NaN equal to NaN, and of the same type of number.
+
+    With ``near``, an absolute tolerance, arrays may differ by as much. Where all numbers are no
+    larger than that, any two would agree, so then only rounding counts.
+    """
     # A reference that is one number arrives as an array without axes; an answer as a number.
     a, b = (v[()] if isinstance(v, np.ndarray) and v.ndim == 0 else v for v in (a, b))
     if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
@@ -188,7 +215,9 @@ def _same(a: Any, b: Any) -> bool:
             return False
         if a.dtype.kind == "f":
             both_nan = np.isnan(a) & np.isnan(b)
-            return bool(np.all(allclose(b, a) | both_nan))
+            if near is not None and not np.nanmax(np.abs(b), initial=0.0) > TELLING * near:
+                near = None
+            return bool(np.all(allclose(b, a, near) | both_nan))
         return bool(np.array_equal(a, b))
     if isinstance(a, dict) and isinstance(b, dict):
         return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
@@ -214,12 +243,9 @@ Pair = tuple[dict[str, Any], Array, Array]
 
 
 def _pairs(evidence: Sequence[Evidence], wrong: str) -> list[Pair]:
-    """``wrong`` in every case; empty unless all that differ are float arrays."""
+    """``wrong`` in every case; empty unless all that differ are float arrays, or lists of them."""
     pairs: list[Pair] = []
-    for item in evidence:
-        if item.call.error or wrong not in item.call.values:
-            return []
-        expected, got = item.expected[wrong], item.call.values[wrong]
+    for item, expected, got in _entries(evidence, wrong):
         right = compare_values(wrong, expected, got) is None
         if not isinstance(got, (np.ndarray, float, np.floating)):
             if right:
@@ -234,6 +260,18 @@ def _pairs(evidence: Sequence[Evidence], wrong: str) -> list[Pair]:
     return pairs
 
 
+def _entries(evidence: Sequence[Evidence], wrong: str) -> Iterator[tuple[Evidence, Any, Any]]:
+    """What was expected and what came; of a list with an entry for each layer, each entry."""
+    for item in evidence:
+        expected, got = item.expected[wrong], item.call.values.get(wrong)
+        if not isinstance(expected, list) or not isinstance(got, (list, tuple)):
+            yield item, expected, got
+        elif len(expected) == len(got):
+            yield from ((item, *entry) for entry in zip(expected, got, strict=True))
+        else:
+            yield item, expected, got
+
+
 def _alike(pairs: Sequence[Pair]) -> bool:
     """Same shapes, different numbers, and enough numbers that are not zero."""
     return all(expected.shape == got.shape for _, expected, got in pairs) and bool(
@@ -246,7 +284,8 @@ def _close(expected: Array, got: Array) -> bool:
 
 
 def _transposed(name: str, pairs: Sequence[Pair]) -> Diagnosis | None:
-    if all(g.ndim == 2 and min(g.shape) > 1 and _close(e, g.T) for _, e, g in pairs):
+    telling = any(min(g.shape, default=0) > 1 for _, _, g in pairs)
+    if telling and all(g.ndim == 2 and _close(e, g.T) for _, e, g in pairs):
         return Diagnosis("general/transposed", f"{name} is transposed: its rows are its columns.")
     return None
 
@@ -276,15 +315,21 @@ def _factor(name: str, pairs: Sequence[Pair]) -> Diagnosis | None:
         if _equal([f * b for f, b in zip(factors, batches, strict=True)], [1.0] * len(factors)):
             return Diagnosis(
                 "general/mean-for-sum",
-                f"Every number of {name} is divided by the number of samples. Where do you take "
-                "a mean, or divide by the batch size?",
+                f"Every number of {name} is divided by {_first_array(pairs)}. Where do you take a "
+                "mean, or divide by that number?",
             )
         if _equal(factors, batches):
             return Diagnosis(
                 "general/sum-for-mean",
-                f"Every number of {name} is multiplied by the number of samples. Is the division "
+                f"Every number of {name} is multiplied by {_first_array(pairs)}. Is the division "
                 "of a mean absent?",
             )
+    rows = [_rows(inputs) for inputs, _, _ in pairs]
+    if len(set(rows)) > 1 and _equal([f * n for f, n in zip(factors, rows, strict=True)], [1.0]):
+        return Diagnosis(
+            "general/mean-for-sum",
+            f"Every number of {name} is divided by the number of tokens. Where do you take a mean?",
+        )
     if len(pairs) > 1 and _equal(factors, factors[:1] * len(factors)):
         return Diagnosis(
             "general/constant-factor",
@@ -299,10 +344,9 @@ def _equal(factors: Sequence[float], wanted: Sequence[float]) -> bool:
 
 
 def _missing_batch_sum(name: str, pairs: Sequence[Pair]) -> Diagnosis | None:
-    if all(
-        g.ndim > e.ndim
-        and min(g.shape[: g.ndim - e.ndim]) > 1
-        and _close(e, g.sum(axis=tuple(range(g.ndim - e.ndim))))
+    telling = any(max(g.shape[: g.ndim - e.ndim], default=0) > 1 for _, e, g in pairs)
+    if telling and all(
+        g.ndim > e.ndim and _close(e, g.sum(axis=tuple(range(g.ndim - e.ndim))))
         for _, e, g in pairs
     ):
         return Diagnosis(
@@ -344,6 +388,23 @@ def _batch_size(inputs: dict[str, Any]) -> int | None:
         if isinstance(value, np.ndarray) and value.ndim >= 1:
             return int(value.shape[0])
     return None
+
+
+def _rows(inputs: dict[str, Any]) -> int:
+    """How many vectors the first array holds that has axes for sequences and tokens."""
+    for value in inputs.values():
+        if isinstance(value, np.ndarray) and value.ndim == 3:
+            return int(value.shape[0] * value.shape[1])
+    return 0
+
+
+def _first_array(pairs: Sequence[Pair]) -> str:
+    """What ``_batch_size`` counts: samples, unless that input is a vector in every case."""
+    for name, value in pairs[0][0].items():
+        if isinstance(value, np.ndarray) and value.ndim >= 1:
+            vectors = all(np.ndim(inputs[name]) == 1 for inputs, _, _ in pairs)
+            return f"len({name})" if vectors else "the number of samples"
+    return "the number of samples"
 
 
 # Each with: must it hold in every case, also where the numbers are right?

@@ -48,12 +48,12 @@ def build(
     for name in names:
         report(f"building {name}")
         full = read_source(course.source_text(name))
-        travelling = dict(_travelling(course, name))
+        traveling = dict(_traveling(course, name))
         made[course.instructor_notebook(name)] = _bytes(full)
         made[course.student_notebook(name)] = _bytes(released_notebook(full, course))
         made[course.solved_notebook(name)] = _bytes(_executed(solved_notebook(full), name, course))
         for target in (course.student_notebook(name), course.solved_notebook(name)):
-            made |= {target.parent / inside: data for inside, data in travelling.items()}
+            made |= {target.parent / inside: data for inside, data in traveling.items()}
     for path, data in made.items():
         write_whole(path, data)
     return list(made)
@@ -70,7 +70,7 @@ def out_of_step(course: CourseFolder, names: Sequence[str]) -> Iterator[OutOfSte
         }
         for path, notebook in wanted.items():
             yield from _compare(path, notebook, mend, outputs=path == course.solved_notebook(name))
-            for inside, data in _travelling(course, name):
+            for inside, data in _traveling(course, name):
                 copied = path.parent / inside
                 if not copied.exists() or copied.read_bytes() != data:
                     yield OutOfStep(copied, "differs from the file in source/", mend)
@@ -111,7 +111,7 @@ def _compare(path: Path, wanted: NotebookNode, mend: str, *, outputs: bool) -> I
 
 def _executed(notebook: NotebookNode, name: str, course: CourseFolder) -> NotebookNode:
     with tempfile.TemporaryDirectory() as scratch:
-        for inside, data in _travelling(course, name):
+        for inside, data in _traveling(course, name):
             write_whole(Path(scratch) / inside, data)
         client = NotebookClient(
             notebook,
@@ -138,7 +138,7 @@ def _executed(notebook: NotebookNode, name: str, course: CourseFolder) -> Notebo
     return notebook
 
 
-def _travelling(course: CourseFolder, name: str) -> Iterator[tuple[Path, bytes]]:
+def _traveling(course: CourseFolder, name: str) -> Iterator[tuple[Path, bytes]]:
     folder = course.source / name
     for path in sorted(folder.rglob("*")) if folder.is_dir() else []:
         hidden = any(part.startswith((".", "__")) for part in path.relative_to(folder).parts)

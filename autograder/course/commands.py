@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
 from autograder.course.build import build as build_course
@@ -53,6 +53,10 @@ def validate(
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write the whole proof to this file.")
     ] = None,
+    mutants: Annotated[
+        bool,
+        typer.Option("--mutants", help="Change each solution in many places; checks must see it."),
+    ] = False,
     course: Course = Path(),
 ) -> None:
     """Prove the course sound; exit code 1 when it is not."""
@@ -60,10 +64,15 @@ def validate(
     wanted = folder.select(names or [])
     if json_file is not None:
         require_writable(json_file.absolute().parent)
-    with _progress() as progress:
-        task = progress.add_task("validate")
+    with _progress(counted=mutants) as progress:
+        task = progress.add_task("validate", total=None)
         verdict = validate_course(
-            folder, wanted, lambda text: progress.update(task, description=text)
+            folder,
+            wanted,
+            lambda text, done, total: progress.update(
+                task, description=text, completed=done, total=total or None
+            ),
+            mutants=mutants,
         )
     if json_file is not None:
         write_whole(json_file.absolute(), (json.dumps(verdict.as_json(), indent=2) + "\n").encode())
@@ -88,6 +97,8 @@ def _print(verdict: Verdict) -> None:
             f"{accepted} of {len(proof.alternatives)} accepted",
         )
     console.print(table)
+    if any(proof.mutants is not None for proof in verdict.exercises):
+        console.print(_mutant_table(verdict))
     for notebook in dict.fromkeys(proof.notebook for proof in verdict.exercises):
         mine = [proof for proof in verdict.exercises if proof.notebook == notebook]
         seconds = sum(proof.cpu_seconds for proof in mine)
@@ -104,10 +115,30 @@ def _print(verdict: Verdict) -> None:
         print(f"Not sound: {len(verdict.problems)} problems.")
 
 
-def _progress() -> Progress:
+def _mutant_table(verdict: Verdict) -> Table:
+    from autograder.course.mutants import Totals
+
+    table = Table("notebook", "mutants", "rejected", "of all", "of those that differ", "survivors")
+    for notebook in dict.fromkeys(proof.notebook for proof in verdict.exercises):
+        mine = [p.mutants for p in verdict.exercises if p.notebook == notebook and p.mutants]
+        totals = Totals.of(mine)
+        never_ended = f", {totals.at_deadline} at the deadline" if totals.at_deadline else ""
+        table.add_row(
+            notebook,
+            f"{totals.made}",
+            f"{totals.rejected}{never_ended}",
+            f"{totals.rejected / totals.made:.2%}" if totals.made else "",
+            f"{totals.share:.2%}",
+            f"{totals.survivors}, {totals.explained} explained, {totals.equivalent} equivalent",
+        )
+    return table
+
+
+def _progress(*, counted: bool = False) -> Progress:
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
+        *((BarColumn(), MofNCompleteColumn()) if counted else ()),
         console=Console(stderr=True),
         transient=True,
         disable=not sys.stderr.isatty(),

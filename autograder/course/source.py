@@ -46,6 +46,10 @@ class CourseFolder:
     def alternatives(self) -> Path:
         return self.root / "tests" / "alternatives"
 
+    @property
+    def survivors(self) -> Path:
+        return self.root / "tests" / "survivors"
+
     def source_text(self, name: str) -> Path:
         return self.source / f"{name}.py"
 

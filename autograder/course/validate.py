@@ -9,8 +9,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nbformat
 from nbformat import NotebookNode
@@ -22,7 +23,14 @@ from autograder.course.exercises import Broken, Exercise, exercises
 from autograder.course.released import released_notebook
 from autograder.course.shapes import docstring_shapes, shape_problems
 from autograder.course.source import CourseFolder, read_source
+from autograder.errors import UserError
 from autograder.mistakes import Mistake, all_mistakes, mistakes_of, note_of
+
+if TYPE_CHECKING:
+    from autograder.course.mutants import MutantProof, Reasons
+
+# What is being proved, and how many mutants of it are done, of how many; 0 of 0 without mutants.
+Progress = Callable[[str, int, int], None]
 
 LEAST_MISTAKES = 4
 LEAST_ALTERNATIVES = 2
@@ -68,6 +76,7 @@ class Proof:
     cpu_seconds: float = 0.0
     mistakes: list[Attempt] = field(default_factory=list)
     alternatives: list[Attempt] = field(default_factory=list)
+    mutants: MutantProof | None = None
 
 
 @dataclass(frozen=True)
@@ -105,6 +114,7 @@ class Verdict:
                     "cpu_seconds": round(proof.cpu_seconds, 4),
                     "mistakes": [vars(attempt) for attempt in proof.mistakes],
                     "alternatives": [vars(attempt) for attempt in proof.alternatives],
+                    "mutants": proof.mutants.as_json() if proof.mutants else None,
                 }
                 for proof in self.exercises
             ],
@@ -116,16 +126,26 @@ class Verdict:
 def validate(
     course: CourseFolder,
     names: Sequence[str],
-    progress: Callable[[str], None] = lambda sentence: None,
+    progress: Progress = lambda sentence, done, total: None,
+    *,
+    mutants: bool = False,
 ) -> Verdict:
-    """Prove the notebooks ``names``. Raises ``UserError`` for a course that cannot be read."""
+    """Prove the notebooks ``names``, with ``mutants`` also by mutants of each solution.
+
+    Raises ``UserError`` for a course that cannot be read.
+    """
     verdict = Verdict()
     alternatives = all_alternatives(course)
     everything: set[str] = set()
     for name in names:
         full = read_source(course.source_text(name))
         released = released_notebook(full, course)
-        proofs = list(_notebook(course, name, full, released, alternatives, verdict, progress))
+        reasons = _reasons(course, name) if mutants else None
+        proofs = list(
+            _notebook(course, name, full, released, alternatives, verdict, progress, reasons)
+        )
+        if reasons is not None:
+            verdict.problems += _unexplained(name, proofs, reasons)
         found = {proof.exercise for proof in proofs}
         everything |= found
         verdict.problems += _stray_mistakes(name, found)
@@ -150,7 +170,8 @@ def _notebook(
     released: NotebookNode,
     alternatives: Sequence[Alternative],
     verdict: Verdict,
-    progress: Callable[[str], None],
+    progress: Progress,
+    reasons: Reasons | None,
 ) -> Iterator[Proof]:
     stubs = {cell.id: cell.source for cell in released.cells}
     sentences: dict[str, str] = {}
@@ -161,9 +182,46 @@ def _notebook(
                     Problem(name, exercise.cell, f"The cell {exercise.reason}.", "mend the cell.")
                 )
                 continue
-            progress(f"{name}: {exercise.name}")
+            sentence = f"{name}: {exercise.name}"
+            progress(sentence, 0, 0)
             mine = [alt for alt in alternatives if alt.exercise == exercise.name]
-            yield _prove(exercise, stubs, mine, sentences, verdict.problems)
+            proof = _prove(exercise, stubs, mine, sentences, verdict.problems)
+            # Where the solution fails, so does every mutant.
+            if reasons is not None and proof.solution_points == proof.points:
+                proof.mutants = _mutants(exercise, reasons, partial(progress, sentence))
+            yield proof
+
+
+def _reasons(course: CourseFolder, name: str) -> Reasons:
+    try:
+        from autograder.course.mutants import Reasons, one_thread
+    except ImportError as error:
+        raise UserError(
+            f"--mutants needs the module {error.name}; run pip install -r requirements.lock, "
+            "on Linux or macOS."
+        ) from error
+    one_thread()
+    return Reasons(course, name)
+
+
+def _mutants(
+    exercise: Exercise, reasons: Reasons, progress: Callable[[int, int], None]
+) -> MutantProof:
+    from autograder.course.mutants import prove_mutants
+
+    return prove_mutants(exercise, reasons, progress)
+
+
+def _unexplained(name: str, proofs: Sequence[Proof], reasons: Reasons) -> Iterator[Problem]:
+    """Mutants that the checks accept, and reasons that speak of none."""
+    from autograder.course.mutants import notebook_problems, survivor_problems
+
+    for proof in proofs:
+        for sentence, mend in survivor_problems(proof.mutants, reasons) if proof.mutants else ():
+            yield Problem(name, proof.exercise, sentence, mend)
+    made = {proof.exercise: proof.mutants for proof in proofs}
+    for exercise, sentence, mend in notebook_problems(made, reasons):
+        yield Problem(name, exercise, sentence, mend)
 
 
 def _prove(

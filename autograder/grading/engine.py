@@ -43,6 +43,10 @@ class Limits:
     notebook_seconds: float = 600.0
     output_bytes: int = 10_000_000
     memory_bytes: int = 8 * 2**30
+    # Beside its own, and open at once.
+    processes: int = 0
+    files: int = 64
+    file_bytes: int = 100_000_000
 
 
 @dataclass(frozen=True)

@@ -218,8 +218,8 @@ def sigmoid(z):
 @mistake(
     "sigmoid",
     "where-computes-both",
-    "np.where picks only after it has computed both forms everywhere, and each of them overflows "
-    "somewhere.",
+    "A form is computed also where it overflows, and thrown away afterward. np.where is no help: "
+    "it picks after both forms were computed everywhere.",
 )
 def sigmoid(z):
     return np.where(z >= 0, 1 / (1 + np.exp(-z)), np.exp(z) / (1 + np.exp(z)) * 1.0)

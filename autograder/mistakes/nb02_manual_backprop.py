@@ -484,6 +484,16 @@ def backward_pass(dy, x, W, b, activation_fn, activation_grad_fn):
 
 @mistake(
     "backward_pass",
+    "db-skips-the-activation",
+    "db is dy. A bias acts on z, and the output comes after the activation.",
+)
+def backward_pass(dy, x, W, b, activation_fn, activation_grad_fn):
+    dz = dy * activation_grad_fn(W @ x + b)
+    return np.outer(dz, x), dy.copy(), W.T @ dz
+
+
+@mistake(
+    "backward_pass",
     "dW-skips-the-activation",
     "dW is made from dy and x. A weight acts on z, and the output comes after the activation.",
 )
@@ -588,6 +598,26 @@ def backward_pass_batch(dY, X, W, b, activation_fn, activation_grad_fn):
 def backward_pass_batch(dY, X, W, b, activation_fn, activation_grad_fn):
     dZ = dY * activation_grad_fn(X @ W.T + b)
     return dZ.T @ X, dZ.sum(axis=0), dZ @ W.T
+
+
+@mistake(
+    "backward_pass_batch",
+    "dW-skips-the-activation",
+    "dW is made from dY. A weight acts on Z, and Y comes after the activation.",
+)
+def backward_pass_batch(dY, X, W, b, activation_fn, activation_grad_fn):
+    dZ = dY * activation_grad_fn(X @ W.T + b)
+    return dY.T @ X, dZ.sum(axis=0), dZ @ W
+
+
+@mistake(
+    "backward_pass_batch",
+    "db-skips-the-activation",
+    "db is added up from dY. A bias acts on Z, and Y comes after the activation.",
+)
+def backward_pass_batch(dY, X, W, b, activation_fn, activation_grad_fn):
+    dZ = dY * activation_grad_fn(X @ W.T + b)
+    return dZ.T @ X, dY.sum(axis=0), dZ @ W
 
 
 @mistake(
@@ -915,6 +945,17 @@ def sigmoid_bce_grad(z, y):
 
 @mistake(
     "sigmoid_bce_grad",
+    "two-steps",
+    "The two steps are taken one after the other: where p rounds to 1, the first divides by zero. "
+    "Use the form in which the factors have canceled.",
+)
+def sigmoid_bce_grad(z, y):
+    p = _sigmoid(z)
+    return (p - y) / (p * (1 - p)) / z.size * (p * (1 - p))
+
+
+@mistake(
+    "sigmoid_bce_grad",
     "stops-at-the-probability",
     "This is the gradient at p. One more step of the chain rule leads from p to z.",
 )
@@ -970,6 +1011,32 @@ def sequential_gradients(X, y, W1, b1, W2, b2):
     dz2 = (_sigmoid(z2) - y) / B
     dz1 = (dz2 @ W2) * (z1 > 0)
     return dz1.T @ X / B, dz1.mean(axis=0), dz2.T @ a1 / B, dz2.mean(axis=0)
+
+
+@mistake(
+    "sequential_gradients",
+    "db1-before-relu",
+    "db1 alone is made from the gradient at a1. The gradient passes ReLU first.",
+)
+def sequential_gradients(X, y, W1, b1, W2, b2):
+    z1, a1, z2 = _network(X, W1, b1, W2, b2)
+    dz2 = (_sigmoid(z2) - y) / len(X)
+    da1 = dz2 @ W2
+    dz1 = da1 * (z1 > 0)
+    return dz1.T @ X, da1.sum(axis=0), dz2.T @ a1, dz2.sum(axis=0)
+
+
+@mistake(
+    "sequential_gradients",
+    "dW1-before-relu",
+    "dW1 alone is made from the gradient at a1. The gradient passes ReLU first.",
+)
+def sequential_gradients(X, y, W1, b1, W2, b2):
+    z1, a1, z2 = _network(X, W1, b1, W2, b2)
+    dz2 = (_sigmoid(z2) - y) / len(X)
+    da1 = dz2 @ W2
+    dz1 = da1 * (z1 > 0)
+    return da1.T @ X, dz1.sum(axis=0), dz2.T @ a1, dz2.sum(axis=0)
 
 
 @mistake(
@@ -1070,6 +1137,17 @@ def sgd_step(params, grads, learning_rate):
 )
 def sgd_step(params, grads, learning_rate):
     return [p - g for p, g in zip(params, grads, strict=True)]
+
+
+@mistake(
+    "sgd_step",
+    "nothing-kept",
+    "The parameters come back as they were. A name inside a loop forgets its value: collect them.",
+)
+def sgd_step(params, grads, learning_rate):
+    for p, g in zip(params, grads, strict=True):
+        p = p - learning_rate * g
+    return params
 
 
 @mistake(

@@ -395,7 +395,7 @@ def gelu_grad(z):
 @mistake(
     "gelu_grad",
     "minus",
-    "The two terms are subtracted. The product rule adds them.",
+    "The second term has the wrong sign: the product rule adds, and tanh never falls.",
 )
 def gelu_grad(z):
     t = np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3))

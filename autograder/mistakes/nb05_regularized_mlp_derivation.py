@@ -76,6 +76,17 @@ def mlp_forward(x, W1, W2, phi):
     return W2 @ h, h, z
 
 
+@mistake(
+    "mlp_forward",
+    "entries-not-added",
+    "Weights and inputs are multiplied, and the products of a row are not added up. Which operator does both?",
+)
+def mlp_forward(x, W1, W2, phi):
+    z = W1 * x
+    h = phi(z)
+    return z, h, W2 * h
+
+
 # ------------------------------------------------------------------------------- l2_penalty
 
 success_note(
@@ -147,6 +158,33 @@ def l2_penalty(W1, W2, lam):
     return lam / 2 * (np.linalg.norm(W1, 2) ** 2 + np.linalg.norm(W2, 2) ** 2)
 
 
+@mistake(
+    "l2_penalty",
+    "square-of-the-sum",
+    "The weights are added first and squared afterward. Each weight is squared by itself.",
+)
+def l2_penalty(W1, W2, lam):
+    return lam / 2 * (np.sum(W1) ** 2 + np.sum(W2) ** 2)
+
+
+@mistake(
+    "l2_penalty",
+    "added-as-matrices",
+    "Two matrices of squares are added. Each matrix should be one number by then.",
+)
+def l2_penalty(W1, W2, lam):
+    return lam / 2 * (W1**2 + W2**2)
+
+
+@mistake(
+    "l2_penalty",
+    "one-sum-a-column",
+    "There is still one number for each column: Python's own sum adds up rows. NumPy has another.",
+)
+def l2_penalty(W1, W2, lam):
+    return lam / 2 * (sum(W1**2) + sum(W2**2))
+
+
 # -------------------------------------------------------------------------------- objective
 
 success_note(
@@ -207,6 +245,25 @@ def objective(o, y, W1, W2, lam):
 )
 def objective(o, y, W1, W2, lam):
     return lam / 2 * (np.sum((o - y) ** 2) + np.sum(W1**2) + np.sum(W2**2))
+
+
+@mistake(
+    "objective",
+    "not-added-up",
+    "There is one number for each output. The loss adds the squares up.",
+)
+def objective(o, y, W1, W2, lam):
+    return 0.5 * (o - y) ** 2 + lam / 2 * (np.sum(W1**2) + np.sum(W2**2))
+
+
+@mistake(
+    "objective",
+    "lambda-twice",
+    "The penalty is multiplied by λ twice. The function for it has λ already.",
+)
+def objective(o, y, W1, W2, lam):
+    s = lam / 2 * (np.sum(W1**2) + np.sum(W2**2))
+    return 0.5 * np.sum((o - y) ** 2) + lam * s
 
 
 # ------------------------------------------------------------------------------ graph_edges
@@ -435,7 +492,7 @@ success_note(
     "These look like values of L and s. A slope says how fast J grows, whatever L and s are.",
 )
 def dJ_dL():
-    return {"dJ_dL": 2.0, "dJ_ds": 0.5}
+    return {"dJ_dL": 2.0, "dJ_ds": 0.7}
 
 
 @mistake(
@@ -642,6 +699,27 @@ def grad_o_cross_entropy(o, label):
     return np.exp(-np.logaddexp(0, -o)) - np.eye(len(o))[label]
 
 
+@mistake(
+    "grad_o_cross_entropy",
+    "index-subtracted",
+    "The index of the label is subtracted from every class. It says which entry changes, and not "
+    "by how much.",
+)
+def grad_o_cross_entropy(o, label):
+    p = np.exp(o - o.max())
+    return p / p.sum() - label
+
+
+@mistake(
+    "grad_o_cross_entropy",
+    "one-from-every-class",
+    "The 1 is subtracted from every class. In which entries does the label's part of the loss stand?",
+)
+def grad_o_cross_entropy(o, label):
+    p = np.exp(o - o.max())
+    return p / p.sum() - 1
+
+
 # ----------------------------------------------------------------------------- grad_penalty
 
 success_note(
@@ -794,6 +872,15 @@ def grad_W2(dJ_do, h, W2, lam):
     return np.outer(dJ_do, h) - lam * W2
 
 
+@mistake(
+    "grad_W2",
+    "penalty-itself",
+    "The penalty is added as one number. Here its gradient is wanted, an entry for each weight.",
+)
+def grad_W2(dJ_do, h, W2, lam):
+    return np.outer(dJ_do, h) + lam / 2 * np.sum(W2**2)
+
+
 # ----------------------------------------------------------------------------------- grad_h
 
 success_note(
@@ -854,6 +941,15 @@ def grad_h(dJ_do, W2):
 )
 def grad_h(dJ_do, W2):
     return W2[0] * dJ_do[0]
+
+
+@mistake(
+    "grad_h",
+    "products-side-by-side",
+    "There is a column for each output: the products of a hidden neuron are not added up.",
+)
+def grad_h(dJ_do, W2):
+    return W2.T * dJ_do
 
 
 # ----------------------------------------------------------------------------------- grad_z
@@ -927,6 +1023,15 @@ def grad_z(dJ_dh, z, phi_grad):
     return dJ_dh + phi_grad(z)
 
 
+@mistake(
+    "grad_z",
+    "places-exchanged",
+    "z and the gradient have changed places. At which of the two is the slope taken?",
+)
+def grad_z(dJ_dh, z, phi_grad):
+    return phi_grad(dJ_dh) * z
+
+
 # ---------------------------------------------------------------------------------- grad_W1
 
 success_note(
@@ -997,6 +1102,15 @@ def grad_W1(dJ_dz, x, W1, lam):
 )
 def grad_W1(dJ_dz, x, W1, lam):
     return np.outer(dJ_dz, x) + W1
+
+
+@mistake(
+    "grad_W1",
+    "penalty-itself",
+    "One number, a penalty, is added to every entry. What has the shape of W1?",
+)
+def grad_W1(dJ_dz, x, W1, lam):
+    return np.outer(dJ_dz, x) + lam / 2 * np.sum(W1**2)
 
 
 # ----------------------------------------------------------------------------- mlp_backward
@@ -1368,6 +1482,28 @@ def mlp_bias_backward(x, y, W1, b, W2, lam, phi, phi_grad):
     return J, np.outer(dz, x), dz, np.outer(o - y, h)
 
 
+@mistake(
+    "mlp_bias_backward",
+    "slope-of-z-alone",
+    "db is how fast z grows with b. The way goes on, from z to J.",
+)
+def mlp_bias_backward(x, y, W1, b, W2, lam, phi, phi_grad):
+    z, h, o, J = _bias_steps(x, y, W1, b, W2, lam, phi)
+    dz = W2.T @ (o - y) * phi_grad(z)
+    return J, np.outer(dz, x) + lam * W1, np.ones(len(b)), np.outer(o - y, h) + lam * W2
+
+
+@mistake(
+    "mlp_bias_backward",
+    "bias-returned-first",
+    "db stands before dW1. The card asks for J, dW1, db, dW2.",
+)
+def mlp_bias_backward(x, y, W1, b, W2, lam, phi, phi_grad):
+    z, h, o, J = _bias_steps(x, y, W1, b, W2, lam, phi)
+    dz = W2.T @ (o - y) * phi_grad(z)
+    return J, dz, np.outer(dz, x) + lam * W1, np.outer(o - y, h) + lam * W2
+
+
 # ------------------------------------------------------------------------- inference_values
 
 success_note(
@@ -1437,6 +1573,15 @@ def inference_values(d, h, q):
 )
 def inference_values(d, h, q):
     return h * d + q * h + max(h, q)
+
+
+@mistake(
+    "inference_values",
+    "input-taken-for-widest",
+    "You count the input, whatever the sizes are. Sometimes another vector is wider.",
+)
+def inference_values(d, h, q):
+    return h * d + q * h + d
 
 
 # -------------------------------------------------------------------------- training_values
@@ -1591,6 +1736,33 @@ def hessian_vector_product(grad_fn, w, v, eps):
     return grad_fn(w) * v
 
 
+@mistake(
+    "hessian_vector_product",
+    "v-left-out",
+    "w moves by eps in every place, and v is not used. The step goes along v.",
+)
+def hessian_vector_product(grad_fn, w, v, eps):
+    return (grad_fn(w + eps) - grad_fn(w - eps)) / (2 * eps)
+
+
+@mistake(
+    "hessian_vector_product",
+    "multiplied-by-eps",
+    "Python reads / 2 * eps from left to right: divide by 2, then multiply by eps.",
+)
+def hessian_vector_product(grad_fn, w, v, eps):
+    return (grad_fn(w + eps * v) - grad_fn(w - eps * v)) / 2 * eps
+
+
+@mistake(
+    "hessian_vector_product",
+    "v-multiplied-in-again",
+    "The step goes along v, and the result is multiplied by v once more.",
+)
+def hessian_vector_product(grad_fn, w, v, eps):
+    return (grad_fn(w + eps * v) - grad_fn(w - eps * v)) / (2 * eps) * v
+
+
 # ---------------------------------------------------------------------------------- hessian
 
 success_note(
@@ -1625,7 +1797,7 @@ def hessian(grad_fn, w):
 @mistake(
     "hessian",
     "two-forgotten",
-    "Every number is twice too large. How far apart are your two points?",
+    "Every number is twice too large. Where is a division by 2 missing?",
 )
 def hessian(grad_fn, w):
     eps = 1e-5
@@ -1675,6 +1847,16 @@ def hessian(grad_fn, w):
         moved[j] += eps
         H[:, j] = (grad_fn(moved) - before) / eps
     return H
+
+
+@mistake(
+    "hessian",
+    "all-columns-in-one-call",
+    "All unit vectors go into one call, so w becomes a matrix. A product takes one vector.",
+)
+def hessian(grad_fn, w):
+    eps, units = 1e-5, np.eye(len(w))
+    return (grad_fn(w + eps * units) - grad_fn(w - eps * units)) / (2 * eps)
 
 
 # -------------------------------------------------------------------------- bubble_fraction

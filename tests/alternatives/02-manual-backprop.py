@@ -254,9 +254,9 @@ def sigmoid_bce_grad(z, y):
     return (1 / (1 + np.exp(-z)) - y) / z.size
 
 
-# %% sigmoid_bce_grad: two-steps
+# %% sigmoid_bce_grad: by-the-target
 def sigmoid_bce_grad(z, y):
-    return bce_grad(sigmoid(z), y) * sigmoid_grad(z)
+    return np.where(y > 0, -sigmoid(-z), sigmoid(z)) / z.size
 
 
 # %% sequential_gradients: through-the-layer-function

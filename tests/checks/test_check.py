@@ -242,6 +242,85 @@ def test_a_missing_sum_over_two_axes_is_found(capsys):
     capsys.readouterr()
 
 
+def test_of_an_unwritten_helper_the_report_speaks(capsys):
+    def helper(X):
+        raise NotImplementedError
+
+    globals()["helper"] = helper
+    for body, first in (
+        (lambda X, W, b: helper(X), "layer uses helper, which is not written yet."),
+        (unwritten, "layer is not written yet: it raises NotImplementedError."),
+    ):
+        points, text, _ = graded(body, capsys)
+        assert (points, text.splitlines()[0]) == (0.0, first)
+    del globals()["helper"]
+
+
+def unwritten(X, W, b):
+    raise NotImplementedError
+
+
+def test_an_entry_that_is_none_is_no_forgotten_return(capsys):
+    for answer, asks in ((lambda X: [X.copy(), None], False), (lambda X: None, True)):
+        globals()["layer"] = answer
+        check = Check("layer", lambda X: [X, 2 * X], returns={"dW": 1})
+        check.case("2 samples", X=np.ones((2, 3)))
+        check.grade()
+        assert ("return statement" in capsys.readouterr().out) == asks
+
+
+def sums_over_tokens(function, capsys):
+    """The exercise 'layer' on sequences: db sums over B and T, and dW has one row."""
+    globals()["layer"] = function
+    check = Check(
+        "layer", lambda X: (X.sum((0, 1)), X.sum((0, 1))[None, :]), returns=dict(b=1, W=1)
+    )
+    for shape in ((2, 4, 3), (5, 2, 3), (1, 1, 3)):
+        check.case(str(shape), X=np.random.default_rng(0).normal(size=shape))
+    check.grade()
+    capsys.readouterr()
+    return check.diagnosis and (check.diagnosis.id, check.diagnosis.sentence)
+
+
+def test_a_case_of_one_sample_does_not_hide_a_shape_of_error(capsys):
+    def of(b, W):
+        return sums_over_tokens(lambda X: (b(X), W(X)), capsys)
+
+    def right_b(X):
+        return X.sum((0, 1))
+
+    def right_W(X):
+        return right_b(X)[None, :]
+
+    assert of(right_b, right_W) is None
+    assert of(lambda X: X * 1, right_W)[0] == "general/missing-batch-sum"
+    assert of(lambda X: X.sum(0), right_W)[0] == "general/missing-batch-sum"
+    assert of(lambda X: X.sum(1), right_W)[0] == "general/missing-batch-sum"
+    name, sentence = of(lambda X: X.mean((0, 1)), right_W)
+    assert name == "general/mean-for-sum" and "number of tokens" in sentence
+    name, sentence = of(lambda X: right_b(X) / len(X), right_W)
+    assert name == "general/mean-for-sum" and "number of samples" in sentence
+    assert of(right_b, lambda X: right_W(X).T) is None  # a row may be a column for other reasons
+
+
+def test_of_a_list_with_an_entry_for_each_layer_every_entry_is_looked_at(capsys):
+    def graded_list(change):
+        globals()["layer"] = lambda X: [change(X.T @ X[:, :2], X), change(X.T @ X[:, :1], X)]
+        check = Check("layer", lambda X: [X.T @ X[:, :2], X.T @ X[:, :1]], returns={"dW": 1})
+        for n in (2, 4):
+            check.case(f"{n} samples", X=np.random.default_rng(n).normal(size=(n, 3)))
+        check.grade()
+        capsys.readouterr()
+        return check.diagnosis and check.diagnosis.id
+
+    assert graded_list(lambda W, X: W) is None
+    assert graded_list(lambda W, X: -W) == "general/sign"
+    assert graded_list(lambda W, X: W.T) == "general/transposed"
+    assert graded_list(lambda W, X: W / len(X)) == "general/mean-for-sum"
+    assert graded_list(lambda W, X: -W if W.shape[1] == 1 else W) is None
+    assert graded_list(lambda W, X: W**2) is None
+
+
 def test_values_in_another_order_are_named_and_get_no_more_points(capsys):
     points, text, check = graded(lambda X, W, b: right(X, W, b)[::-1], capsys)
     assert (points, check.diagnosis.id) == (0.0, "general/other-order")
@@ -525,3 +604,137 @@ def test_a_right_number_is_no_proof_of_a_mistake(bank, capsys):
     check.grade()
     assert check.diagnosis is None
     capsys.readouterr()
+
+
+def graded_power(function, capsys, **options):
+    """Grade ``function`` as the exercise 'layer': e to the power of each number, with an aspect."""
+    globals()["layer"] = function
+    rng = np.random.default_rng(0)
+    check = Check("layer", torch.exp, **{"returns": {"y": 2}, **options})
+    for size in (3, 4):
+        check.case(f"{size} numbers", x=rng.normal(size=size))
+    for aspect in options.get("aspects", ()):
+        check.case("a small number", aspect=aspect, x=np.array([-2000.0, 1.0]))
+    return check.grade(), capsys.readouterr().out, check
+
+
+def overflowing(x):
+    return 1.0 / np.exp(-x)  # inf and a warning where -x is large
+
+
+def test_a_wrong_formula_is_named_also_when_an_aspect_is_lost_too(bank, capsys):
+    bank("layer", "one-too-much", "There is 1 too much.")(lambda x: np.exp(x) + 1)
+    aspects = {"aspects": {"stays finite": 1}}
+    points, _, check = graded_power(
+        lambda x: np.where(x < -1000, np.nan, overflowing(x)) + 1, capsys, **aspects
+    )
+    assert points == 0 and check.diagnosis.id == "layer/one-too-much"
+    points, _, check = graded_power(
+        lambda x: -np.where(x < -1000, np.nan, overflowing(x)), capsys, **aspects
+    )
+    assert points == 0 and check.diagnosis.id == "general/sign"
+    points, _, check = graded_power(
+        lambda x: np.where(x < -1000, np.nan, np.exp(x)), capsys, **aspects
+    )
+    assert points == 2 and check.diagnosis is None
+
+
+def test_a_mistake_is_named_within_the_tolerance_of_the_check(bank, capsys):
+    bank("layer", "twice", "This is twice too large.")(lambda x: 2 * np.exp(x))
+    bank("layer", "nearly-nothing", "This is nearly zero.")(lambda x: 1e-5 * np.exp(x))
+    options = {"tolerance": {"y": 1e-3}}
+
+    def named(function):
+        _, _, check = graded_power(function, capsys, **options)
+        return check.diagnosis.id if check.diagnosis else None
+
+    assert named(lambda x: 2 * np.exp(x) + 1e-4) == "layer/twice"
+    assert named(lambda x: 2 * np.exp(x) + 1e-2) is None
+    # Both are within the tolerance of zero, so they prove nothing about each other.
+    assert named(np.zeros_like) is None
+    assert named(lambda x: 1e-5 * np.exp(x)) == "layer/nearly-nothing"
+
+
+def test_a_changed_input_does_not_cost_an_aspect_too(capsys):
+    def in_place(x):
+        np.exp(x, out=x)
+        return x.copy()
+
+    points, text, check = graded_power(in_place, capsys, aspects={"stays finite": 1})
+    assert points == 2 * 0.5 + 1 and check.diagnosis.id == "general/input-changed"
+
+
+def test_a_mean_over_the_entries_of_one_vector_is_not_called_a_mean_over_samples(capsys):
+    _, text, check = graded_power(lambda x: np.exp(x) / len(x), capsys)
+    assert check.diagnosis.id == "general/mean-for-sum"
+    assert "divided by len(x)." in text and "samples" not in text
+
+
+# ---------------------------------------------------------------------------- separate results
+
+
+def two_copies(dout, make, capsys):
+    """Grade ``make`` as an exercise that returns two arrays which must share no memory."""
+    globals()["layer"] = make
+    check = Check(
+        "layer", lambda dout: (1 * dout, 1 * dout), returns={"da": 1, "db": 1}, separate=True
+    )
+    check.case("any", dout=dout)
+    return check.grade(), capsys.readouterr().out, check
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda dout: (dout.copy(),) * 2,
+        lambda dout: (lambda a: (a, a[:]))(dout.copy()),
+        lambda dout: tuple(np.broadcast_to(dout.copy(), (2, *dout.shape))),
+        lambda dout: (lambda a: [a, a.reshape(dout.shape)])(dout.copy()),
+    ],
+)
+def test_results_in_one_memory_cost_half_of_the_points(make, capsys):
+    points, text, check = two_copies(np.arange(6.0).reshape(2, 3), make, capsys)
+    assert points == 1
+    assert text.splitlines()[0] == "layer: da and db share one memory; the numbers are right."
+    assert check.diagnosis.id == "general/one-memory"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda dout: (dout.copy(), dout.copy()),
+        lambda dout: tuple(np.stack([dout, dout])),
+        # The bounds of these two overlap, and they have no number in common.
+        lambda dout: tuple(np.moveaxis(np.stack([dout, dout], axis=-1), -1, 0)),
+    ],
+)
+def test_parts_of_one_array_are_separate_where_no_number_is_shared(make, capsys):
+    points, _, check = two_copies(np.arange(6.0).reshape(2, 3), make, capsys)
+    assert (points, check.diagnosis) == (2, None)
+
+
+def test_without_the_option_results_may_share_memory(capsys):
+    globals()["layer"] = lambda dout: (dout.copy(),) * 2
+    check = Check("layer", lambda dout: (1 * dout, 1 * dout), returns={"da": 1, "db": 1})
+    check.case("any", dout=np.ones(3))
+    assert check.grade() == 2
+
+
+def test_a_record_is_told_from_another_by_shared_memory(bank, capsys):
+    @bank("layer", "one-copy", "One copy stands for both.")
+    def layer(dout):
+        copy = dout.copy()
+        return copy, copy
+
+    @bank("layer", "no-copy", "No copy was made.")
+    def layer(dout):
+        return dout, dout
+
+    dout = np.arange(3.0)
+    assert two_copies(dout, lambda d: (d.copy(),) * 2, capsys)[2].diagnosis.id == "layer/one-copy"
+    assert two_copies(dout, lambda d: (d, d), capsys)[2].diagnosis.id == "layer/no-copy"
+
+
+def test_separate_is_for_one_function():
+    with pytest.raises(ValueError, match="one function"):
+        Check("layer", lambda x: x, returns={"y": 1}, backward="layer_backward", separate=True)

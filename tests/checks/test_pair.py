@@ -1,5 +1,8 @@
 """A forward and a backward function with a cache of the student's own between them."""
 
+from dataclasses import dataclass
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -56,6 +59,15 @@ def graded(capsys, forward, backward):
     return points, capsys.readouterr().out, check
 
 
+def test_of_the_order_only_what_the_second_function_returns_is_named(capsys):
+    def backward(dY, cache):
+        return RIGHT[1](dY, cache)[::-1]
+
+    _, text, check = graded(capsys, layer, backward)
+    assert check.diagnosis.id == "general/other-order"
+    assert check.diagnosis.sentence.endswith("Return dW, dX.")
+
+
 def test_the_right_pair_gets_all_points(capsys):
     assert graded(capsys, *RIGHT)[0] == 3
 
@@ -73,6 +85,38 @@ def test_any_cache_will_do(capsys):
         return RIGHT[1](dY, dict(zip("XW", cache.values, strict=True)))
 
     assert graded(capsys, forward, backward)[0] == 3
+
+
+@pytest.mark.parametrize("keep", ["namespace", "data class", "module", "generator"])
+def test_a_cache_may_be_or_hold_what_cannot_be_copied_or_compared(keep, capsys):
+    @dataclass
+    class Kept:
+        X: np.ndarray
+        W: np.ndarray
+
+    def forward(X, W):
+        made = {
+            "namespace": SimpleNamespace(X=X, W=W),
+            "data class": Kept(X, W),
+            "module": {"X": X, "W": W, "np": np},
+            "generator": [X, W, (value for value in (X, W))],
+        }
+        return RIGHT[0](X, W)[0], made[keep]
+
+    def backward(dY, cache):
+        if isinstance(cache, list):
+            cache = {"X": cache[0], "W": cache[1]}
+        kept = cache if isinstance(cache, dict) else vars(cache)
+        return RIGHT[1](dY, kept)
+
+    def spoiling(dY, cache):
+        result = backward(dY, cache)
+        kept = cache if isinstance(cache, (dict, list)) else vars(cache)
+        kept[0 if isinstance(cache, list) else "X"] *= 2
+        return result
+
+    assert graded(capsys, forward, backward)[0] == 3
+    assert graded(capsys, forward, spoiling)[0] == 1.5
 
 
 def test_a_forward_function_counts_before_the_backward_one_is_written(capsys):

@@ -16,10 +16,12 @@ from typing import Any
 from nbformat import NotebookNode
 
 from autograder.grading.engine import DEAD, TIMEOUT, Engine, Executed, Job, Limits
+from autograder.grading.isolated.descriptors import send
 from autograder.grading.isolated.messages import as_outputs, error_output
 from autograder.grading.isolated.peer import Channel, GoneError, LateError
 from autograder.grading.isolated.plan import Plan, needs_kernel, steps
-from autograder.grading.isolated.warmth import Preload, Warmth, Zygote
+from autograder.grading.isolated.walls import Walls
+from autograder.grading.isolated.warmth import Preload, Process, Warmth
 from autograder.grading.isolated.wire import WireError, decode, encode
 
 # After an interrupt, a cell has this long to end by itself; then its process is killed.
@@ -37,6 +39,7 @@ class IsolatedEngine:
     otherwise: Engine
     limits: Limits = Limits()
     preload: Preload = field(default_factory=Preload)
+    walls: Walls = Walls()
     # Run also the instructor's cells without points, so that feedback shows their pictures.
     every_cell: bool = False
 
@@ -55,12 +58,12 @@ class IsolatedEngine:
         if _warmth is None or _warmth[0] != self:
             if _warmth is not None:
                 _warmth[1].close()
-            _warmth = (self, Warmth(self.plans, self.preload))
+            _warmth = (self, Warmth(self.plans, self.preload, self.limits, self.walls))
         return _warmth[1]
 
     def layers(self) -> list[dict[str, Any]]:
         """See ``Engine.layers``."""
-        return []
+        return self.walls.layers()
 
 
 # One engine for each worker process.
@@ -71,21 +74,6 @@ _warmth: tuple[IsolatedEngine, Warmth] | None = None
 def _close() -> None:
     if _warmth is not None:
         _warmth[1].close()
-
-
-@dataclass
-class _Process:
-    """A forked process, and the channel on which it takes orders."""
-
-    zygote: Zygote
-    pid: int
-    orders: Channel
-    gone: bool = False
-
-    def end(self) -> None:
-        self.orders.close()
-        self.zygote.end(self.pid)
-        self.gone = True
 
 
 class _Execution:
@@ -103,8 +91,9 @@ class _Execution:
             path = self._folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
-        self._students: dict[str, _Process] = {}
-        self._judge: _Process | None = None
+        self._students: dict[str, Process] = {}
+        self._judge: Process | None = None
+        self._irregular = False
 
     def __enter__(self) -> _Execution:
         warmth = self._engine.warmth()
@@ -114,24 +103,27 @@ class _Execution:
             "output_bytes": self._limits.output_bytes,
             "pictures": True,
             "notebook": self._name,
-            "students": roles,
         }
         to_students: list[socket.socket] = []
         for role in roles:
             mine, theirs = socket.socketpair()
             judges, students = socket.socketpair()
             pid = warmth.zygote(role).fork(order, [theirs, students])
-            self._students[role] = _Process(warmth.zygote(role), pid, Channel(mine))
+            self._students[role] = Process(warmth.zygote(role), pid, Channel(mine))
             to_students.append(judges)
-        mine, theirs = socket.socketpair()
-        pid = warmth.zygote("judge").fork(order, [theirs, *to_students])
-        self._judge = _Process(warmth.zygote("judge"), pid, Channel(mine))
+        self._judge = warmth.judge()
+        begin = ["begin", self._name, roles, self._limits.output_bytes]
+        send(self._judge.orders.socket, begin, [sock.fileno() for sock in to_students])
+        for sock in to_students:
+            sock.close()
         return self
 
     def __exit__(self, *error: object) -> None:
-        for process in [*self._students.values(), self._judge]:
-            if process is not None and not process.gone:
-                process.end()
+        for process in self._students.values():
+            process.end()
+        # A judge that was interrupted may have been so anywhere; the next notebook gets a new one.
+        if self._irregular and self._judge is not None:
+            self._judge.end()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def run(self) -> None:
@@ -162,9 +154,9 @@ class _Execution:
         student = self._students["plain" if test.probe is None else "objects"]
         if student.gone:
             return [error_output(DEAD, DIED)]
-        return self._ask(self._judge, test.cell, [student, self._judge])
+        return self._ask(self._judge, ["test", test.cell], [student, self._judge])
 
-    def _ask(self, process: _Process, order: Any, culprits: list[_Process]) -> list[NotebookNode]:
+    def _ask(self, process: Process, order: Any, culprits: list[Process]) -> list[NotebookNode]:
         """The outputs of one cell. Past its time the ``culprits`` are interrupted, then killed."""
         if process.gone:
             return [error_output(DEAD, DIED)]
@@ -179,8 +171,9 @@ class _Execution:
                 answer = process.orders.receive()
             except LateError:
                 late = [error_output(TIMEOUT, INTERRUPTED)]
+                self._irregular = True
                 for culprit in culprits:
-                    culprit.zygote.interrupt(culprit.pid)
+                    culprit.interrupt()
                 process.orders.deadline = time.monotonic() + GRACE_SECONDS
                 answer = process.orders.receive()
             return [*as_outputs(decode(answer)), *late]

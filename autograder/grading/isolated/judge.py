@@ -1,4 +1,5 @@
-"""The judge's process: runs the test cells. Nothing that a student wrote is executed in it.
+"""The judge's process: runs the test cells. Nothing that a student wrote is executed in it, so that
+one such process serves a whole class; what it computes alike for all, it computes once.
 
 The student's functions appear as callables that call across; the student's values are copies.
 """
@@ -11,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from autograder.grading.isolated.descriptors import receive, send
 from autograder.grading.isolated.peer import Channel, GoneError, LateError, Peer, PeerError
 from autograder.grading.isolated.runner import Runner
-from autograder.grading.isolated.wire import decode, encode
 
 # Where a test cell finds the text of its probe; see autograder.checks.
 PROBE_SOURCE = "__probe_source__"
@@ -30,30 +31,49 @@ class Test:
     probe: str | None
 
 
+@dataclass
+class _Session:
+    """One notebook: its tests, and the processes in which its cells run."""
+
+    tests: Mapping[str, Test]
+    runner: Runner
+    peers: Mapping[str, Peer]
+
+    def close(self) -> None:
+        for peer in self.peers.values():
+            peer.channel.close()
+
+
 def serve(
     engine: socket.socket,
-    students: Mapping[str, socket.socket],
-    namespace: dict[str, Any],
-    tests: Mapping[str, Test],
-    output_bytes: int,
+    prepared: Mapping[str, Mapping[str, Any]],
+    tests: Mapping[str, Mapping[str, Test]],
 ) -> None:
-    """Run the test cells that the engine names, until it is gone.
+    """Run the test cells that the engine names, of one notebook after another, until it is gone.
 
-    ``students`` are the processes in which the student's cells run: ``plain``, and ``objects``
-    where answers are objects. ``namespace`` is what the instructor's own cells prepared.
+    ``prepared`` is, by notebook, what the instructor's own cells made. Each notebook starts from
+    it anew.
     """
-    runner = Runner(namespace, output_bytes, pictures=False)
-    orders = Channel(engine)
-    peers = {name: Peer(Channel(sock), "judge") for name, sock in students.items()}
+    session: _Session | None = None
     while True:
-        with contextlib.suppress(KeyboardInterrupt):
-            try:
-                name = decode(orders.receive())
-            except GoneError:
-                return
-            test = tests[name]
-            peer = peers["plain" if test.probe is None else "objects"]
-            orders.send(encode(_run(test, runner, peer)))
+        try:
+            order, descriptors = receive(engine)
+        except EOFError:
+            return
+        if order[0] == "begin":
+            _, name, roles, output_bytes = order
+            if session is not None:
+                session.close()
+            sockets = [socket.socket(fileno=descriptor) for descriptor in descriptors]
+            session = _Session(
+                tests[name],
+                Runner(dict(prepared[name]), output_bytes, pictures=False),
+                {r: Peer(Channel(s), "judge") for r, s in zip(roles, sockets, strict=True)},
+            )
+        elif session is not None:
+            test = session.tests[order[1]]
+            peer = session.peers["plain" if test.probe is None else "objects"]
+            send(engine, _run(test, session.runner, peer))
 
 
 def _run(test: Test, runner: Runner, peer: Peer) -> list[Any]:

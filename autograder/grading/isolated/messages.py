@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from nbformat import NotebookNode
-from nbformat.v4 import new_output as _new_output
 
 OUTPUT_TYPES = frozenset({"stream", "display_data", "execute_result", "error"})
 MOST_OUTPUTS = 10_000
 
 
 def new_output(kind: str, **fields: Any) -> NotebookNode:
-    """An output of the notebook format."""
-    made: NotebookNode = _new_output(kind, **fields)
-    return made
+    """An output of the notebook format. Not nbformat's own function, which validates each time."""
+    return NotebookNode(output_type=kind, **fields)
 
 
 def error_output(name: str, sentence: str) -> NotebookNode:
@@ -53,8 +51,10 @@ def _output(told: Any) -> NotebookNode:
     data = told.get("data")
     if not isinstance(data, dict):
         raise ValueError("An output is malformed.")
-    clean = {_text(key): _text(value) for key, value in data.items()}
-    return new_output(kind, data=clean)
+    clean = NotebookNode({_text(key): _text(value) for key, value in data.items()})
+    if kind == "execute_result":
+        return new_output(kind, data=clean, metadata=NotebookNode(), execution_count=None)
+    return new_output(kind, data=clean, metadata=NotebookNode())
 
 
 def _text(value: Any) -> str:

@@ -52,6 +52,11 @@ class Channel:
         """For ``select``."""
         return self._socket.fileno()
 
+    @property
+    def socket(self) -> socket.socket:
+        """What the values go over."""
+        return self._socket
+
     def send(self, data: bytes) -> None:
         """Raises ``GoneError``, or ``LateError`` when the other side does not read."""
         self._wait(write=True)

@@ -89,7 +89,7 @@ def plan_for(name: str, source: NotebookNode) -> Plan | None:
         objects=frozenset(objects),
         sources={cell.id: cell.source for cell in source.cells},
         skippable=frozenset(_skippable(cells)),
-        imports=frozenset(_imported(cells)),
+        imports=frozenset(name for cell in cells for name in modules_imported(cell.source)),
     )
 
 
@@ -100,7 +100,7 @@ def steps(plan: Plan, notebook: NotebookNode) -> dict[int, str]:
     unchanged and nothing that runs can tell the difference.
     """
     decided: dict[int, str] = {}
-    waiting: dict[int, ast.Module] = {}
+    waiting: dict[int, _Names] = {}
     needed: set[str] = set()
     for index, cell in enumerate(notebook.cells):
         if cell.cell_type != "code":
@@ -109,23 +109,39 @@ def steps(plan: Plan, notebook: NotebookNode) -> dict[int, str]:
             decided[index] = "test"
             continue
         decided[index] = "run"
-        tree = _parse(cell.source)
+        names = _names(cell.source)
         known = str(cell.get("id", ""))
         if known in plan.skippable and plan.sources[known] == cell.source:
-            waiting[index] = tree
+            waiting[index] = names
         else:
-            needed |= _read(tree)
+            needed |= names.read
     if needed & REFLECTIVE:
         return decided
     changed = True
     while changed:
         changed = False
-        for index, tree in list(waiting.items()):
-            if (set(_bound(tree)) | (_free(tree) & plan.data)) & needed:
-                needed |= _read(tree)
+        for index, names in list(waiting.items()):
+            if (names.bound | (names.free & plan.data)) & needed:
+                needed |= names.read
                 del waiting[index]
                 changed = True
     return decided | dict.fromkeys(waiting, "skip")
+
+
+@dataclass(frozen=True)
+class _Names:
+    """Of one cell: what it binds, what it reads, and what of that must come from before."""
+
+    bound: frozenset[str]
+    read: frozenset[str]
+    free: frozenset[str]
+
+
+# The cells of a course, and those that students write alike, are looked at once.
+@functools.lru_cache(maxsize=4096)
+def _names(source: str) -> _Names:
+    tree = _parse(source)
+    return _Names(frozenset(_bound(tree)), frozenset(_read(tree)), frozenset(_free(tree)))
 
 
 def needs_kernel(notebook: NotebookNode) -> bool:
@@ -280,13 +296,13 @@ def _probe_names(tree: ast.Module) -> set[str]:
     }
 
 
-def _imported(cells: Sequence[NotebookNode]) -> Iterator[str]:
-    for cell in cells:
-        for node in ast.walk(_parse(cell.source)):
-            if isinstance(node, ast.Import):
-                yield from (alias.name for alias in node.names)
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                yield node.module
+def modules_imported(source: str) -> Iterator[str]:
+    """The names of the modules that a text imports."""
+    for node in ast.walk(_parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
 
 
 def _stored(cells: Sequence[NotebookNode]) -> Iterator[str]:

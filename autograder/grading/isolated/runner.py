@@ -9,13 +9,14 @@ from __future__ import annotations
 import ast
 import base64
 import builtins
+import functools
 import io
 import linecache
 import sys
 import traceback
 import warnings
 from collections.abc import Callable
-from types import TracebackType
+from types import CodeType, TracebackType
 from typing import Any
 
 Output = dict[str, Any]
@@ -82,16 +83,11 @@ class Runner:
         return len(text)
 
     def _execute(self, source: str, filename: str) -> None:
-        tree = ast.parse(source, filename)
-        last = tree.body[-1] if tree.body else None
-        value = None
-        # As in Jupyter, a semicolon at the end hides the value.
-        if isinstance(last, ast.Expr):
-            tree.body.pop()
-        exec(compile(tree, filename, "exec"), self.namespace)
-        if isinstance(last, ast.Expr):
-            expression = ast.Expression(last.value)
-            value = eval(compile(expression, filename, "eval"), self.namespace)
+        statements, expression = _compiled(source, filename)
+        exec(statements, self.namespace)
+        if expression is not None:
+            value = eval(expression, self.namespace)
+            # As in Jupyter, a semicolon at the end hides the value.
             if value is not None and not _is_quiet(source):
                 self._show(value, "execute_result")
 
@@ -163,6 +159,18 @@ class _Stream(io.TextIOBase):
 
     def isatty(self) -> bool:
         return False
+
+
+# The judge runs the same test cells for a whole class.
+@functools.lru_cache(maxsize=1024)
+def _compiled(source: str, filename: str) -> tuple[CodeType, CodeType | None]:
+    """The statements of a cell, and its last expression by itself."""
+    tree = ast.parse(source, filename)
+    last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+    statements = compile(tree, filename, "exec")
+    if not isinstance(last, ast.Expr):
+        return statements, None
+    return statements, compile(ast.Expression(last.value), filename, "eval")
 
 
 def _is_quiet(source: str) -> bool:

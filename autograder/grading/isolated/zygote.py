@@ -13,19 +13,15 @@ import os
 import random
 import signal
 import socket
-import struct
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from autograder.grading.isolated.absent import make_absent
+from autograder.grading.isolated.descriptors import receive, send
 from autograder.grading.isolated.judge import Test
 from autograder.grading.isolated.runner import Runner
-from autograder.grading.isolated.wire import decode, encode
-
-HEAD = struct.Struct("<Q")
-MOST_DESCRIPTORS = 8
 
 
 @dataclass
@@ -36,28 +32,9 @@ class Warm:
     # For the judge: by notebook, the prepared names and the tests.
     prepared: dict[str, dict[str, Any]] = field(default_factory=dict)
     tests: dict[str, dict[str, Test]] = field(default_factory=dict)
-
-
-def send(sock: socket.socket, message: Any, descriptors: list[int] | None = None) -> None:
-    """One message, with file descriptors beside it."""
-    data = encode(message)
-    socket.send_fds(sock, [HEAD.pack(len(data))], descriptors or [])
-    sock.sendall(data)
-
-
-def receive(sock: socket.socket) -> tuple[Any, list[int]]:
-    """One message and its file descriptors. Raises ``EOFError`` when the other side has gone."""
-    head, descriptors, _, _ = socket.recv_fds(sock, HEAD.size, MOST_DESCRIPTORS)
-    if not head:
-        raise EOFError
-    data = bytearray()
-    (size,) = HEAD.unpack(head)
-    while len(data) < size:
-        part = sock.recv(size - len(data))
-        if not part:
-            raise EOFError
-        data += part
-    return decode(bytes(data)), list(descriptors)
+    # For the student: how it is confined, and by notebook which modules of the course it may read.
+    walls: dict[str, Any] | None = None
+    opened: dict[str, list[str]] = field(default_factory=dict)
 
 
 def main() -> None:
@@ -121,6 +98,12 @@ def _warm_up(order: dict[str, Any]) -> Warm:
         warm.prepared[name] = namespace
         warm.tests[name] = {cell: Test(cell, *rest) for cell, *rest in plan["tests"]}
         rehearse(namespace, warm.tests[name].values())
+    warm.walls, warm.opened = order["walls"], order["opened"]
+    if warm.walls is not None:
+        from autograder.grading.isolated import confined
+
+        for opened in warm.opened.values():
+            confined.rehearse(warm.walls, opened, order["scratch"])
     return warm
 
 
@@ -148,14 +131,18 @@ def _child(warm: Warm, order: dict[str, Any], descriptors: list[int]) -> None:
         if warm.role == "judge":
             from autograder.grading.isolated.judge import serve as role
 
-            name = order["notebook"]
-            students = dict(zip(order["students"], sockets[1:], strict=True))
-            namespace = dict(warm.prepared[name])
-            role(sockets[0], students, namespace, warm.tests[name], order["output_bytes"])
+            role(sockets[0], warm.prepared, warm.tests)
         else:
             from autograder.grading.isolated.student import serve as role
 
             sys.path.insert(0, "")
+            folder = order["folder"]
+            os.environ.update(HOME=folder, TMPDIR=folder, MPLCONFIGDIR=folder)
+            if warm.walls is not None:
+                from autograder.grading.isolated import confined
+
+                keep = [sock.fileno() for sock in sockets]
+                confined.enter(warm.walls, warm.opened[order["notebook"]], folder, keep)
             role(sockets[0], sockets[1], order["output_bytes"], order["pictures"])
     except BaseException:
         os._exit(1)

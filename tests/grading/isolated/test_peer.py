@@ -1,0 +1,170 @@
+"""Two processes call each other's functions; a dead, silent or lying one does no harm."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autograder.grading.isolated.peer import (
+    LENGTH,
+    Channel,
+    GoneError,
+    LateError,
+    Peer,
+    PeerError,
+)
+from autograder.grading.isolated.wire import LARGEST, encode
+
+
+@contextmanager
+def other_side(names: dict[str, Any], *, trusting: bool = False) -> Iterator[Peer]:
+    """A peer whose other side, in a thread, answers requests for the functions in ``names``."""
+    mine, theirs = socket.socketpair()
+    student = Peer(
+        Channel(theirs), "student", trusting=trusting, others={"get": lambda name: names[name]}
+    )
+
+    def serve() -> None:
+        while student.serve_one():
+            pass
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    judge = Peer(Channel(mine), "judge")
+    judge.channel.deadline = time.monotonic() + 20
+    yield judge
+    judge.channel.close()
+    thread.join(5)
+    assert not thread.is_alive()
+
+
+def double(x: Any) -> Any:
+    return 2 * x
+
+
+def test_a_call_and_its_result() -> None:
+    with other_side({"double": double}) as judge:
+        remote = judge.request("get", "double")
+        assert remote.__name__ == "double"
+        np.testing.assert_array_equal(remote(np.arange(3.0)), [0.0, 2.0, 4.0])
+
+
+def test_functions_as_arguments_call_back() -> None:
+    def derivative(f: Callable[[float], float], x: float) -> float:
+        return (f(x + 0.5) - f(x - 0.5)) / 1.0
+
+    calls: list[float] = []
+
+    def square(x: float) -> float:
+        calls.append(x)
+        return x * x
+
+    with other_side({"derivative": derivative}) as judge:
+        assert judge.request("get", "derivative")(square, 3.0) == 6.0
+    assert calls == [3.5, 2.5]
+
+
+def test_a_function_that_returns_functions() -> None:
+    def has_direct_path(make_block: Callable[[float], Callable[[float], float]]) -> bool:
+        return make_block(0.0)(3.0) == 3.0
+
+    with other_side({"f": has_direct_path}) as judge:
+        remote = judge.request("get", "f")
+        assert remote(lambda scale: lambda x: x + scale * x) is True
+        assert remote(lambda scale: lambda x: scale * x) is False
+
+
+def test_a_function_comes_home_as_itself() -> None:
+    with other_side({"same": lambda f: f, "double": double}) as judge:
+        same = judge.request("get", "same")
+        mine = [1].append
+        assert same(mine) is mine
+        remote = judge.request("get", "double")
+        assert same(remote).handle == remote.handle
+
+
+def test_an_error_keeps_its_name_and_text() -> None:
+    with other_side({"f": lambda: [][0]}) as judge:
+        with pytest.raises(PeerError, match="out of range") as caught:
+            judge.request("get", "f")()
+        assert caught.value.name == "IndexError"
+
+
+def test_a_result_that_is_too_large_is_an_error_of_that_call() -> None:
+    with other_side({"f": lambda: np.zeros(LARGEST // 8 + 9), "double": double}) as judge:
+        with pytest.raises(PeerError, match="larger than"):
+            judge.request("get", "f")()
+        assert judge.request("get", "double")(1) == 2
+
+
+def test_calls_without_end_end() -> None:
+    def ping(f: Any) -> Any:
+        return f(ping)
+
+    with other_side({"ping": ping}) as judge:
+        remote = judge.request("get", "ping")
+
+        def pong(f: Any) -> Any:
+            return f(pong)
+
+        with pytest.raises(PeerError):
+            remote(pong)
+
+
+def test_only_a_trusting_side_calls_what_can_be_imported() -> None:
+    with other_side({"double": double}, trusting=True) as judge:
+        remote = judge.request("get", "double")
+        assert remote.through("inspect", "isfunction") is True
+    mine, theirs = socket.socketpair()
+    careful = Peer(Channel(theirs), "judge")
+    careful.export(double)
+    Channel(mine).send(encode(["through", "inspect", "isfunction", 0, []]))
+    assert not careful.serve_one(), "it takes the request for the end of the conversation"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        b"",
+        LENGTH.pack(2**60),
+        LENGTH.pack(3) + b"\xc1\xc1\xc1",
+        LENGTH.pack(len(encode(5))) + encode(5),
+        LENGTH.pack(len(encode(["done"]))) + encode(["unknown", 1]),
+        LENGTH.pack(len(encode(["fail", 1, 2]))) + encode(["fail", 1, 2]),
+        LENGTH.pack(len(encode(["call", 99, [], {}]))) + encode(["call", 99, [], {}]),
+        LENGTH.pack(len(encode(["through", "os", "abort", 0, []])))
+        + encode(["through", "os", "abort", 0, []]),
+    ],
+)
+def test_what_is_no_message_ends_the_conversation(told: bytes) -> None:
+    mine, theirs = socket.socketpair()
+    judge = Peer(Channel(mine), "judge")
+    judge.channel.deadline = time.monotonic() + 5
+    theirs.sendall(told)
+    theirs.shutdown(socket.SHUT_WR)
+    with pytest.raises(GoneError):
+        judge.request("names", ["a"])
+    theirs.close()
+
+
+def test_who_does_not_answer_is_late_and_who_dies_is_gone() -> None:
+    mine, theirs = socket.socketpair()
+    judge = Peer(Channel(mine), "judge")
+    judge.channel.deadline = time.monotonic() + 0.2
+    with pytest.raises(LateError):
+        judge.request("names", ["a"])
+    judge.channel.deadline = time.monotonic() + 5
+    if os.fork() == 0:
+        os._exit(0)
+    os.wait()
+    theirs.close()
+    with pytest.raises(GoneError):
+        judge.request("names", ["a"])
