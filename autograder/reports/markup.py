@@ -2,8 +2,8 @@
 
 nbconvert parses the finished page with Beautiful Soup and writes it again, which gives every page
 its spelling (``&quot;`` becomes ``"``, ``<br>`` becomes ``<br/>``) and takes longer than all else.
-A piece of the page that closes every tag it opens, and no other, comes out the same by itself as
-in the page. So pieces are rewritten one by one, and those that a class shares only once.
+A piece of the page in which every tag that it opens is closed, and no other, comes out the same
+by itself as in the page. So pieces are rewritten one by one, those that a class shares only once.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def describe(soup: BeautifulSoup, markup: str) -> None:
 
 
 class _Watched(BeautifulSoup):
-    """Notices an end tag that is not the end of the innermost open tag."""
+    """Notices a piece that ends a tag which it did not begin, or begins one and does not end it."""
 
     is_balanced = True
 
@@ -122,5 +122,8 @@ class _Watched(BeautifulSoup):
     def handle_endtag(self, name: str, nsprefix: str | None = None) -> None:
         current: Any = self.currentTag
         if current is None or current.name != name:
-            self.is_balanced = False
+            # An end tag also ends what is open inside, as long as that is within the piece: above
+            # the document and the wrapper on the stack.
+            inside = {tag.name for tag in self.tagStack[2:]}
+            self.is_balanced &= name in inside and name != _WRAPPER
         super().handle_endtag(name, nsprefix)

@@ -7,7 +7,7 @@ import copy
 import random
 
 from nbformat import NotebookNode
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_output, new_raw_cell
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
 PICTURE = base64.b64encode(random.Random(0).randbytes(3000)).decode()
 PROSE = """\
@@ -31,7 +31,7 @@ def f(x):
 - [ ] a task
 - <https://example.org/?a=1&b=2>
 """
-CODE = "%matplotlib inline\nx = '<a & \"b\">'  # é\nif x != y and x<y: print(f\"{x!r}\\n\")\n"
+CODE = '%matplotlib inline\nx = \'<a & "b">\'  # é\nif x != y and x<y: print(f"{x!r}\\n")\n'
 COLORED = "\x1b[0;31mValueError\x1b[0m: \x1b[1;38;5;208m'<x>' & \"y\"\x1b[0m\n  at line 3"
 
 
@@ -65,7 +65,6 @@ def decorated(notebook: NotebookNode) -> NotebookNode:
     made = copy.deepcopy(notebook)
     prose = new_markdown_cell(PROSE)
     prose.attachments = {"a.png": {"image/png": "aGk="}}
-    raw = new_raw_cell("not shown", metadata={"raw_mimetype": "text/latex"})
     tagged = new_code_cell("", metadata={"tags": ["a<b", "c"]})
     made.cells[:0] = [
         prose,
@@ -77,5 +76,4 @@ def decorated(notebook: NotebookNode) -> NotebookNode:
     ]
     for number, cell in enumerate(made.cells):
         cell.id = f"cell-{number}"
-    del raw
     return made
