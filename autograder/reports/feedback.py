@@ -23,6 +23,7 @@ from pathlib import Path
 from traitlets.config import Config
 
 from autograder.course import CourseFolder
+from autograder.errors import UserError
 from autograder.files import require_writable, write_whole
 from autograder.grading.grade import Saved
 from autograder.grading.gradebook import Gradebook
@@ -232,10 +233,15 @@ def write_feedback(
 ) -> Written:
     """Write ``feedback/<student>/<assignment>/<name>.html`` for all that is graded of ``names``.
 
-    Reads ``autograded/`` and the gradebook. Raises ``UserError`` when the gradebook or the folder
-    cannot be used.
+    Reads ``autograded/`` and the gradebook. Raises ``UserError`` when nothing is graded, or the
+    gradebook or the folder cannot be used.
     """
     found = [(name, folder) for name in names for folder in _graded(course, name)]
+    if not found:
+        raise UserError(
+            f"{course.root / 'autograded'} holds no graded submission of {', '.join(names)}; "
+            "run autograder grade first."
+        )
     with FeedbackWriter(course, gradebook, workers, executor) as writer:
         for start in range(0, len(found), BATCH):
             progress(start, len(found))
