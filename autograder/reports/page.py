@@ -221,6 +221,7 @@ class _Pieces:
         # Finished pieces of the cells that are being rendered.
         self._slots: list[list[str]] = []
         self._lexer = ""
+        self._highlighters: dict[str, Highlight2HTML] = {}
         self._is_usable = _is_plain(exporter)
         if self._is_usable:
             environment = exporter.environment
@@ -342,9 +343,12 @@ class _Pieces:
         magic = str((metadata or {}).get("magics_language", ""))
         lexer = self._lexer
 
+        if lexer not in self._highlighters:
+            made = Highlight2HTML(pygments_lexer=lexer, parent=self._exporter)
+            self._highlighters[lexer] = made
+
         def make() -> str:
-            highlight = Highlight2HTML(pygments_lexer=lexer, parent=self._exporter)
-            text: str = highlight(source, language=language, metadata=metadata)
+            text: str = self._highlighters[lexer](source, language=language, metadata=metadata)
             return text
 
         text = self._once(("code", lexer, language or "", magic, source), make)
