@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,7 +26,9 @@ from autograder.grading.pool import Workers
 from autograder.grading.results import Result, Unreadable
 from autograder.reports import (
     ClassTable,
+    FeedbackWriter,
     RecordFile,
+    Written,
     progress_table,
     write_feedback,
     write_reason,
@@ -196,12 +198,14 @@ def grade_and_report(
                 write_reason(folder, result)
 
     try:
-        # Workers first, so that they hold nothing of what comes after.
-        with (
-            Workers(workers) as executor,
-            contextlib.closing(engine.started()) as servers,
-            bar("grading") as progress,
-        ):
+        with ExitStack() as stack:
+            # Workers first, so that they hold nothing of what comes after.
+            executor = stack.enter_context(Workers(workers))
+            servers = stack.enter_context(contextlib.closing(engine.started()))
+            if feedback:
+                writer = FeedbackWriter(folder, gradebook, workers)
+                options["saved"] = stack.enter_context(writer).add
+            progress = stack.enter_context(bar("grading"))
             grading = grade_class(
                 folder,
                 names,
@@ -218,13 +222,12 @@ def grade_and_report(
     finally:
         if records is not None:
             records.discard()
-    if feedback:
-        with bar("feedback") as progress:
-            write_feedback(folder, names, gradebook, progress)
     console().print(table.rich())
     for sentence in table.more(), *how(grading):
         if sentence:
             print(sentence)
+    if feedback:
+        say_what_failed(writer.written)
 
 
 def how(grading: Grading) -> Iterator[str]:
@@ -243,15 +246,31 @@ def how(grading: Grading) -> Iterator[str]:
 
 
 @app.command()
-def feedback(names: Names = None, gradebook: GradebookUrl = None, course: Course = Path()) -> None:
+def feedback(
+    names: Names = None,
+    gradebook: GradebookUrl = None,
+    workers: Annotated[int, typer.Option(min=1, help="Pages at the same time.")] = 2,
+    course: Course = Path(),
+) -> None:
     """Write nbgrader's feedback page for every graded submission."""
     folder = CourseFolder(course.resolve())
-    wanted = folder.select(names or [])
+    wanted = folder.select_assignments(names or [])
     if not (folder.root / "autograded").is_dir():
         raise UserError(f"{folder.root} has no folder autograded/; run autograder grade first.")
     with bar("feedback") as progress:
-        pages = write_feedback(folder, wanted, gradebook, progress)
-    print(f"{len(pages)} pages in {folder.root / 'feedback'}.")
+        written = write_feedback(folder, wanted, gradebook, progress, workers=workers)
+    say_what_failed(written)
+    print(f"{written.pages} pages in {folder.root / 'feedback'}.")
+    if written.failed and not written.pages:
+        raise typer.Exit(2)
+
+
+def say_what_failed(written: Written) -> None:
+    """A sentence for each page that could not be made."""
+    for problem in written.problems:
+        print(f"autograder: no page for {problem}", file=sys.stderr)
+    if more := written.failed - len(written.problems):
+        print(f"autograder: {more} more pages could not be made.", file=sys.stderr)
 
 
 @app.command()
@@ -318,9 +337,14 @@ def require_file(path: Path) -> None:
 def bar(title: str) -> Iterator[Callable[[int, int], None]]:
     """A progress bar on a terminal, nothing elsewhere."""
     columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    # Without a thread that draws it: workers may be forked while it is shown.
     shown = Progress(
-        *columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()
+        *columns,
+        console=Console(stderr=True),
+        transient=True,
+        auto_refresh=False,
+        disable=not sys.stderr.isatty(),
     )
     with shown:
         task = shown.add_task(title, total=None)
-        yield lambda done, total: shown.update(task, completed=done, total=total)
+        yield lambda done, total: shown.update(task, completed=done, total=total, refresh=True)
