@@ -30,15 +30,25 @@ class OutputLimitError(Exception):
 
 
 class Runner:
-    """Runs cells in one namespace. ``output_bytes`` bounds the text of each cell."""
+    """Runs cells in one namespace. ``output_bytes`` bounds the text of each cell.
 
-    def __init__(self, namespace: dict[str, Any], output_bytes: int, *, pictures: bool) -> None:
+    ``formatter`` turns a value into data by type, and metadata; without it, IPython's does.
+    """
+
+    def __init__(
+        self,
+        namespace: dict[str, Any],
+        output_bytes: int,
+        *,
+        pictures: bool,
+        formatter: Callable[[Any], Any] | None = None,
+    ) -> None:
         self.namespace = namespace
         self._limit = output_bytes
         self._pictures = pictures
         self._outputs: list[Output] = []
         self._size = 0
-        self._formatter: Callable[[Any], Any] | None = None
+        self._formatter = formatter
 
     def run(self, source: str, label: str) -> list[Output]:
         """The outputs of a cell. ``label`` stands in tracebacks. Never raises.

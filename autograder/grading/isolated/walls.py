@@ -10,8 +10,8 @@ from typing import Any
 
 import autograder
 from autograder.errors import UserError
-from autograder.grading.engine import Limits
-from autograder.grading.isolated.plan import modules_imported
+from autograder.grading.limits import Limits
+from autograder.grading.names import modules_imported
 
 PACKAGE = Path(autograder.__file__).parent
 # Of this package, what a notebook imports for itself. Not the mistake bank, not the grader.
