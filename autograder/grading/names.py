@@ -142,12 +142,6 @@ def read_names(tree: ast.Module, *, top: bool = False, nested: bool = False) -> 
     """The global names that a cell reads: at its top level, inside its functions, or both."""
     both = top == nested
     names: set[str] = set()
-    if top or both:
-        names |= {
-            node.target.id
-            for node in ast.walk(tree)
-            if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name)
-        }
     waiting = [symtable.symtable(ast.unparse(tree), "<cell>", "exec")]
     while waiting:
         table = waiting.pop()
@@ -158,8 +152,23 @@ def read_names(tree: ast.Module, *, top: bool = False, nested: bool = False) -> 
                 for symbol in table.get_symbols()
                 if symbol.is_referenced() and (outermost or symbol.is_global())
             }
+        if not outermost and (both or nested):
+            # A function that says ``global x`` may say ``x += 1``.
+            names |= {s.get_name() for s in table.get_symbols() if s.is_declared_global()}
         waiting += table.get_children()
+    if top or both:
+        names |= set(_added_to(tree))
     return names
+
+
+def _added_to(tree: ast.AST) -> Iterator[str]:
+    """The names ``x`` of every ``x += 1`` outside functions and classes: these read x too."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            continue
+        if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+            yield node.target.id
+        yield from _added_to(node)
 
 
 def modules_imported(source: str) -> Iterator[str]:

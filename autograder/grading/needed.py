@@ -19,11 +19,12 @@ from autograder.grading.cells import compute_checksum, is_grade, is_locked, is_s
 from autograder.grading.names import (
     REFLECTIVE,
     Names,
+    bound_names,
+    free_names,
     modules_imported,
     names_of,
     parse,
     spare,
-    statements_of,
     stored,
 )
 
@@ -46,8 +47,8 @@ def needed_cells(cells: Sequence[Mapping[str, Any]]) -> list[CellToRun]:
     others = [cell["source"] for i, cell in code.items() if i not in untouched]
     reflective = any(names_of(source).read & REFLECTIVE for source in others)
     if not reflective:
-        needed = {n for source in others for n in names_of(source).free | _words(source)}
         data = frozenset(name for cell in code.values() for name in stored(cell["source"]))
+        needed = {n for source in others for n in names_of(source).free | (_words(source) - data)}
         kept = _needed_statements(untouched, needed, data)
         reflective = any(names_of(source).read & REFLECTIVE for source in kept.values())
     if reflective:
@@ -75,29 +76,50 @@ def is_untouched(cell: Mapping[str, Any]) -> bool:
 def _needed_statements(
     sources: Mapping[int, str], needed: set[str], data: frozenset[str]
 ) -> dict[int, str]:
-    """Of each cell, the statements that define or change what is needed.
-
-    A statement that binds nothing, such as ``np.random.seed(0)``, counts as changing all that it
-    reads.
-    """
-    found = [(i, *said) for i, source in sources.items() for said in statements_of(source)]
-    waiting = {
-        number: Names(bound or free, free, free) for number, (_, bound, free, _) in enumerate(found)
-    }
+    """Of each cell, the statements that define or change what is needed."""
+    found: list[tuple[int, str]] = []
+    waiting: dict[int, Names] = {}
+    for i, source in sources.items():
+        for node in parse(source).body:
+            module = ast.Module([node], [])
+            free = frozenset(free_names(module))
+            waiting[len(found)] = Names(frozenset(bound_names(module)) | _changed(node), free, free)
+            found.append((i, ast.unparse(node)))
     spare(waiting, needed, data)
     kept: dict[int, str] = {}
-    for number, (i, _, _, text) in enumerate(found):
+    for number, (i, text) in enumerate(found):
         if number not in waiting:
             kept[i] = f"{kept[i]}\n{text}" if i in kept else text
     return kept
 
 
+def _changed(statement: ast.stmt) -> frozenset[str]:
+    """The names whose values a statement changes without binding them.
+
+    ``np.random.seed(0)`` and ``np.x = 1`` change ``np``. Of a loop or a condition only data counts
+    as changed, and ``spare`` sees to that.
+    """
+    parts: list[ast.expr] = []
+    if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+        parts = [statement.value.func]
+    elif isinstance(statement, (ast.Assign, ast.Delete)):
+        parts = statement.targets
+    elif isinstance(statement, ast.AugAssign):
+        parts = [statement.target]
+    changed: set[str] = set()
+    for part in parts:
+        inner = part
+        while isinstance(inner, (ast.Attribute, ast.Subscript)):
+            inner = inner.value
+        if inner is not part and isinstance(inner, ast.Name):
+            changed.add(inner.id)
+    return frozenset(changed)
+
+
 def _words(source: str) -> set[str]:
-    """Names that a check may look up by themselves: its texts and keywords."""
-    found: set[str] = set()
-    for node in ast.walk(parse(source)):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            found.add(node.value)
-        elif isinstance(node, ast.keyword) and node.arg:
-            found.add(node.arg)
-    return found
+    """What a check may look up by its name: its texts."""
+    return {
+        node.value
+        for node in ast.walk(parse(source))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
