@@ -8,7 +8,6 @@ from pathlib import Path
 from autograder.grading.check import check_notebook
 from autograder.grading.limits import Limits
 from autograder.grading.results import Result
-from autograder.reports.table import progress_table
 from autograder.terminal import bar, console
 
 
@@ -17,6 +16,9 @@ def show_progress(notebook: Path, cell_seconds: float | None) -> bool:
     limits = Limits(cell_seconds=cell_seconds or Limits.cell_seconds)
     with bar("checking") as progress:
         results = check_notebook(notebook, limits, progress)
+    # Only now, so that the notebook does not wait for it.
+    from autograder.reports.table import progress_table
+
     console().print(progress_table(results))
     print(in_sum(results))
     return all(result.status in ("passed", "manual") for result in results)
