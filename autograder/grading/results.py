@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nbformat import NotebookNode
-from nbformat.v4 import new_output
-from nbgrader.utils import determine_grade, is_grade, is_solution
+from autograder.grading.cells import Cell, determine_grade, is_grade, is_solution
+from autograder.grading.limits import TIMEOUT
 
-from autograder.grading.engine import TIMEOUT
+# A notebook of nbformat, or the same as plain dicts.
+Notebook = Mapping[str, Any]
 
 # The last line of a report that names a mistake; see autograder.checks.
 DIAGNOSIS = re.compile(r"^Diagnosis: (.*) \[([A-Za-z0-9_]+/[a-z0-9-]+)\]$", re.MULTILINE)
@@ -74,28 +74,32 @@ class Unreadable:
         }
 
 
-def make_gradable(notebook: NotebookNode) -> None:
+def make_gradable(notebook: Notebook) -> None:
     """Turn a value that nbgrader refuses into an error of that one cell.
 
     More points than the maximum would end the grading of the whole submission.
     """
-    for cell in notebook.cells:
-        if is_grade(cell) and cell.cell_type == "code":
+    for cell in notebook["cells"]:
+        if is_grade(cell) and cell["cell_type"] == "code":
             try:
                 determine_grade(cell)
             except (ValueError, KeyError, TypeError) as error:
                 sentence = f"The value of this test cell is not a number of points: {error}."
-                output = new_output(
-                    "error", ename="PointsError", evalue=sentence, traceback=[sentence]
+                # Of the kind that the notebook's outputs are.
+                output = type(cell)(
+                    output_type="error",
+                    ename="PointsError",
+                    evalue=sentence,
+                    traceback=[sentence],
                 )
-                cell.outputs = [output, *cell.outputs]
+                cell["outputs"] = [output, *cell["outputs"]]
 
 
 def cell_results(
-    student: str, name: str, notebook: NotebookNode, cells: Sequence[GradedCell]
+    student: str, name: str, notebook: Notebook, cells: Sequence[GradedCell]
 ) -> list[Result]:
     """One result for each graded cell of the source, in its order."""
-    found = {cell.metadata.nbgrader.grade_id: i for i, cell in _graded(notebook)}
+    found = {cell["metadata"]["nbgrader"]["grade_id"]: i for i, cell in _graded(notebook)}
     results: list[Result] = []
     for graded in cells:
         base = (student, name, graded.name)
@@ -105,7 +109,7 @@ def cell_results(
             )
             continue
         index = found[graded.name]
-        cell = notebook.cells[index]
+        cell = notebook["cells"][index]
         points = determine_grade(cell)[0]
         if points is None:
             message = "Waits for a grade by hand."
@@ -121,16 +125,16 @@ def cell_results(
 
 def _result(
     base: tuple[str, str, str],
-    cell: NotebookNode,
+    cell: Cell,
     points: float,
     maximum: float,
-    notebook: NotebookNode,
+    notebook: Notebook,
     index: int,
 ) -> Result:
     text = "".join(
-        output.text
+        output["text"]
         for output in cell.get("outputs", [])
-        if output.output_type == "stream" and output.name == "stdout"
+        if output["output_type"] == "stream" and output["name"] == "stdout"
     )
     matches = DIAGNOSIS.findall(text)
     sentence, diagnosis = matches[-1] if matches else (None, None)
@@ -160,36 +164,36 @@ def _result(
     return Result(*base, points, maximum, "failed", diagnosis, sentence or first_line)
 
 
-def _graded(notebook: NotebookNode) -> list[tuple[int, NotebookNode]]:
+def _graded(notebook: Notebook) -> list[tuple[int, Cell]]:
     return [
         (i, cell)
-        for i, cell in enumerate(notebook.cells)
-        if is_grade(cell) and "grade_id" in cell.metadata.nbgrader
+        for i, cell in enumerate(notebook["cells"])
+        if is_grade(cell) and "grade_id" in cell["metadata"]["nbgrader"]
     ]
 
 
-def _error(cell: NotebookNode) -> tuple[str, str] | None:
+def _error(cell: Cell) -> tuple[str, str] | None:
     """Name and first line of the error in which a cell ended."""
-    errors = [output for output in cell.get("outputs", []) if output.output_type == "error"]
+    errors = [output for output in cell.get("outputs", []) if output["output_type"] == "error"]
     # Nobody but the time limit interrupts a cell while it is graded.
-    if any(error.ename in (TIMEOUT, "KeyboardInterrupt") for error in errors):
+    if any(error["ename"] in (TIMEOUT, "KeyboardInterrupt") for error in errors):
         return TIMEOUT, ""
     for error in errors:
-        lines = PLACE.sub(r"(line \1)", error.evalue or "").strip().splitlines()
-        return error.ename, lines[0] if lines else ""
+        lines = PLACE.sub(r"(line \1)", error["evalue"] or "").strip().splitlines()
+        return error["ename"], lines[0] if lines else ""
     for output in cell.get("outputs", []):
-        if output.output_type == "stream" and output.name == "stderr":
-            lines = output.text.strip().splitlines()
+        if output["output_type"] == "stream" and output["name"] == "stderr":
+            lines = output["text"].strip().splitlines()
             return "stderr", lines[-1] if lines else ""
     return None
 
 
-def _error_before(notebook: NotebookNode, index: int) -> tuple[str, str] | None:
+def _error_before(notebook: Notebook, index: int) -> tuple[str, str] | None:
     """The error of a solution cell between this graded cell and the one before it."""
-    for cell in reversed(notebook.cells[:index]):
+    for cell in reversed(notebook["cells"][:index]):
         if is_grade(cell):
             return None
-        if cell.cell_type == "code" and is_solution(cell):
+        if cell["cell_type"] == "code" and is_solution(cell):
             found = _error(cell)
             if found is not None and found[0] != "stderr":
                 return found

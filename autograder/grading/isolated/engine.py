@@ -17,7 +17,7 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from autograder.grading.engine import DEAD, TIMEOUT, Engine, Executed, Job, Limits
+from autograder.grading.engine import Engine, Executed, Job
 from autograder.grading.isolated.descriptors import send
 from autograder.grading.isolated.messages import as_outputs, error_output
 from autograder.grading.isolated.peer import Channel, GoneError, LateError
@@ -25,6 +25,7 @@ from autograder.grading.isolated.plan import Plan, needs_kernel, steps
 from autograder.grading.isolated.walls import Walls
 from autograder.grading.isolated.warmth import Preload, Process, Servers, Warmth
 from autograder.grading.isolated.wire import WireError, decode, encode
+from autograder.grading.limits import DEAD, TIMEOUT, Limits
 
 # After an interrupt, a cell has this long to end by itself; then its process is killed.
 GRACE_SECONDS = 1.0

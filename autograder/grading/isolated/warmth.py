@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autograder.grading.engine import Limits, NoKernelError
+from autograder.grading.engine import NoKernelError
 from autograder.grading.isolated.descriptors import receive, send
 from autograder.grading.isolated.peer import Channel
 from autograder.grading.isolated.plan import Plan
 from autograder.grading.isolated.walls import Walls, open_modules
+from autograder.grading.limits import Limits
 
 # One thread of arithmetic in each process: a fork would lose the others, and notebooks run side
 # by side anyway.

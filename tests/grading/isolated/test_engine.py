@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from autograder.grading.engine import DEAD, TIMEOUT
+from autograder.grading.limits import DEAD, TIMEOUT
 from tests.grading.isolated.conftest import SOLVED, Graded, text
 
 ROOT = Path(__file__).parents[3]
