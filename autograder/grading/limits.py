@@ -23,4 +23,3 @@ class Limits:
     processes: int = 0
     files: int = 64
     file_bytes: int = 100_000_000
-    # Beside its own, and open at once.
