@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import matplotlib.pyplot as plt
+import networkx
 import numpy as np
 
 BLACK = "#000000"
@@ -56,19 +57,8 @@ def written(
     it; with ``values``, it must be a tuple or list of that many.
     """
     name = getattr(function, "__name__", "the function")
-    try:
-        result = function(*copy.deepcopy(arguments))
-    except NotImplementedError as error:
-        # A function that is written may use one that is not.
-        raised_in = traceback.extract_tb(error.__traceback__)[-1].name
-        missing = raised_in if raised_in.isidentifier() else name
-        print(f"Write {missing} first; this cell then shows your answer.")
-        return False
-    except Exception as error:
-        print(f"{name} raises {type(error).__name__}, so there is nothing to show yet: {error}")
-        return False
+    result = attempt(function, *arguments)
     if result is None:
-        print(f"{name} returns None, so there is nothing to show yet.")
         return False
     if values is not None and not (isinstance(result, (tuple, list)) and len(result) == values):
         print(f"{name} does not return {values} values; this cell needs them.")
@@ -77,6 +67,35 @@ def written(
         print(f"{name} returns shape {np.shape(result)}; this cell needs shape {shape}.")
         return False
     return True
+
+
+def attempt(function: Callable[..., Any], *arguments: Any) -> Any:
+    """What ``function`` returns for copies of ``arguments``.
+
+    Where there is nothing, print one sentence that says why, and return None.
+    """
+    name = getattr(function, "__name__", "the function")
+    try:
+        result = function(*copy.deepcopy(arguments))
+    except NotImplementedError as error:
+        print(f"Write {_unwritten(error, name)} first; this cell then shows your answer.")
+        return None
+    except Exception as error:
+        print(f"{name} raises {type(error).__name__}, so there is nothing to show yet: {error}")
+        return None
+    if result is None:
+        print(f"{name} returns None, so there is nothing to show yet.")
+    return result
+
+
+def _unwritten(error: NotImplementedError, name: str) -> str:
+    """What raised ``error``: a function that is written may use one that is not."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    code = frames[-1].f_code
+    if not code.co_name.isidentifier():  # a lambda
+        return name
+    # A method by the name of its class too, an inner function by its own name.
+    return code.co_qualname.rpartition("<locals>.")[2]
 
 
 def box(ax: Any, center: Point, text: str, color: str = BLACK) -> None:
@@ -214,3 +233,107 @@ def _link(
             "connectionstyle": "arc3,rad=-0.35" if far else "arc3,rad=0",
         },
     )
+
+
+# Above this many nodes a picture of a graph is a picture of nothing.
+MOST_NODES = 60
+
+
+def short(value: Any) -> str:
+    """A few numbers on one line, in a box of a graph."""
+    if value is None:
+        return "None"
+    return np.array2string(np.asarray(value), precision=2, separator=", ").replace("\n", "")
+
+
+def draw_nodes(last: Any, label: Callable[[Any], str], title: str) -> None:
+    """Draw all nodes behind ``last``, which have ``.parents``, from left to right.
+
+    Leaves are square, results are round; ``label`` gives the text of each. The nodes are a
+    student's answer: what cannot be drawn is said in one sentence.
+    """
+    try:
+        graph, node_of = _graph_behind(last)
+    except (AttributeError, TypeError) as error:
+        print(f"These are no nodes with parents, so nothing is drawn: {error}")
+        return
+    if len(graph) > MOST_NODES:
+        print(f"The graph has more than {MOST_NODES} nodes, too many for a picture.")
+        return
+    if not networkx.is_directed_acyclic_graph(graph):
+        print("A node is behind itself, so there is no order to draw the graph in.")
+        return
+    places = _layers(graph)
+    width = 1 + max(x for x, _ in places.values())
+    height = 1 + max(y for _, y in places.values()) - min(y for _, y in places.values())
+    fig, ax = plt.subplots(figsize=(min(9.5, 1.4 + 1.05 * width), min(6.0, 0.7 + 0.75 * height)))
+    for start, end in graph.edges:
+        crossed = any(
+            min(places[start][0], places[end][0]) < x < max(places[start][0], places[end][0])
+            and _beside_the_line(places[start], places[end], (x, y)) < 0.3
+            for x, y in places.values()
+        )
+        arrowed = {"arrowstyle": "-|>", "color": BLACK, "lw": 1.1, "shrinkA": 15, "shrinkB": 17}
+        arrowed["connectionstyle"] = f"arc3,rad={-0.3 if crossed else 0}"
+        ax.annotate("", xy=places[end], xytext=places[start], arrowprops=arrowed)
+    for key, place in places.items():
+        leaf = graph.in_degree(key) == 0
+        style = {
+            "boxstyle": "square,pad=0.35" if leaf else "round,pad=0.35,rounding_size=0.7",
+            "facecolor": "white",
+            "edgecolor": BLUE if leaf else VERMILION,
+        }
+        ax.text(*place, label(node_of[key]), ha="center", va="center", bbox=style, fontsize=8)
+    low = min(y for _, y in places.values())
+    ax.set(xlim=(-0.6, width - 0.4), ylim=(low - 0.6, low + height - 0.4), title=title)
+    ax.axis("off")
+    plt.show()
+
+
+def _graph_behind(last: Any) -> tuple[Any, dict[int, Any]]:
+    """An arrow from each parent to its child, nodes by their ids; at most ``MOST_NODES`` + 1."""
+    graph = networkx.DiGraph()
+    node_of = {id(last): last}
+    graph.add_node(id(last))
+    waiting = [last]
+    while waiting and len(graph) <= MOST_NODES:
+        node = waiting.pop(0)
+        for parent in node.parents:
+            if id(parent) not in node_of:
+                node_of[id(parent)] = parent
+                waiting.append(parent)
+            graph.add_edge(id(parent), id(node))
+    return graph, node_of
+
+
+def _layers(graph: Any) -> dict[int, Point]:
+    """A place for each node: every arrow leads to the right, and few of them cross."""
+    order = list(networkx.topological_sort(graph))
+    column: dict[int, int] = {}
+    for key in order:
+        column[key] = 1 + max((column[p] for p in graph.predecessors(key)), default=-1)
+    for key in order:  # a leaf stands next to where it is used first
+        if graph.in_degree(key) == 0:
+            column[key] = min((column[c] for c in graph.successors(key)), default=1) - 1
+    columns: dict[int, list[int]] = {}
+    for key in order:
+        columns.setdefault(column[key], []).append(key)
+    height = {key: float(i) for keys in columns.values() for i, key in enumerate(keys)}
+    # A node moves to the mean height of its neighbors, again and again (Sugiyama's barycenters).
+    for _ in range(12):
+        for keys in columns.values():
+            wish = {k: _mean_height(graph, k, height) for k in keys}
+            for i, key in enumerate(sorted(keys, key=wish.__getitem__)):
+                height[key] = i - (len(keys) - 1) / 2
+    return {key: (float(column[key]), height[key]) for key in order}
+
+
+def _mean_height(graph: Any, key: int, height: dict[int, float]) -> float:
+    neighbors = [*graph.predecessors(key), *graph.successors(key)]
+    return float(np.mean([height[n] for n in neighbors])) if neighbors else 0.0
+
+
+def _beside_the_line(start: Point, end: Point, point: Point) -> float:
+    """How far above or below the line from ``start`` to ``end`` a point stands."""
+    part = (point[0] - start[0]) / (end[0] - start[0])
+    return abs(start[1] + part * (end[1] - start[1]) - point[1])

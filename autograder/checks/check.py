@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from autograder.checks.calling import Call, call, call_pair, describe, python_steps
+from autograder.checks.calling import Call, call, call_pair, describe, names_in, python_steps
 from autograder.checks.compare import Difference, as_set, compare, kind
 from autograder.checks.diagnose import Diagnosis, Evidence, from_arithmetic, from_bank
 from autograder.checks.reference import Twin, run_reference
@@ -114,7 +114,9 @@ class Check:
     ``tolerance`` replaces the usual one for a quantity, as an absolute number.
 
     ``probe`` is for answers that are objects: it gets the student's object and the inputs, and
-    returns arrays. ``typed`` is for numbers that the student types in: there is no call.
+    returns arrays. ``uses`` names further objects of the notebook, which the probe gets after the
+    first. Torch is forbidden meanwhile, unless the text of the probe mentions it. ``typed`` is for
+    numbers that the student types in: there is no call.
     ``may_share`` names quantities that may hold the inputs themselves, such as a cache.
     """
 
@@ -130,6 +132,7 @@ class Check:
         last_first: Sequence[str] = (),
         tolerance: Mapping[str, float] | None = None,
         probe: Callable[..., Any] | None = None,
+        uses: Sequence[str] = (),
         typed: bool = False,
         may_share: Sequence[str] = (),
     ) -> None:
@@ -146,6 +149,7 @@ class Check:
         self._follow: dict[str, Callable[..., Any]] = {}
         self._tolerance = dict(tolerance or {})
         self.probe = probe
+        self.uses = tuple(uses)
         self.typed = typed
         self._may_share = frozenset(may_share)
         self._names = tuple(self.returns)
@@ -210,7 +214,8 @@ class Check:
         expected = dict(zip(self._names, answer, strict=True)) if self._many else None
         if expected is None:
             expected = {self._names[0]: answer}
-        made = self._call(self._subjects(), inputs, many)
+        beside = tuple(self._namespace.get(name) for name in self.uses)
+        made = self._call(self._subjects(), beside, inputs, many)
         case = Case(title, hidden, aspect, warning_free, inputs, expected, made, many)
         for quantity, value in expected.items():
             if quantity in made.values:
@@ -243,7 +248,11 @@ class Check:
         return tuple(self._namespace.get(name) for name in self.functions)
 
     def _call(
-        self, subjects: tuple[Any, ...], inputs: dict[str, Any], many: dict[str, Any] | None
+        self,
+        subjects: tuple[Any, ...],
+        beside: tuple[Any, ...],
+        inputs: dict[str, Any],
+        many: dict[str, Any] | None,
     ) -> Call:
         if self.typed:
             return self._read_typed()
@@ -252,7 +261,14 @@ class Check:
         if len(subjects) == 2:
             return call_pair(*subjects, inputs, self._names)
         (subject,) = subjects
-        made = call(subject, inputs, self._names, probe=self.probe, may_share=self._may_share)
+        made = call(
+            subject,
+            inputs,
+            self._names,
+            probe=self.probe,
+            beside=beside,
+            may_share=self._may_share,
+        )
         if many is not None and made.error is None:
             # The first call with a new shape may fill caches of a library, which is no loop.
             python_steps(subject, many)
@@ -268,7 +284,8 @@ class Check:
     def _call_record(self, record: Mistake, case: Case) -> Call:
         if self.typed:
             return Call(values={n: _as_numbers(v) for n, v in record.answer().items()})
-        return self._call(record.functions(), case.inputs, case.many)
+        beside = tuple(record.beside(name) for name in self.uses)
+        return self._call(record.functions(), beside, case.inputs, case.many)
 
     # ----------------------------------------------------------------- the verdict
 
@@ -310,6 +327,10 @@ class Check:
         """A function that is not there, or that uses one that is not there."""
         if made.raised_in and callable(self._namespace.get(made.raised_in)):
             return f"{name} uses {made.raised_in}, which is not written yet."
+        if made.raised_in and made.raised_in != "__init__":
+            for owner in (name, *self.uses):
+                if made.raised_in in _methods(self._namespace.get(owner)):
+                    return f"{owner}.{made.raised_in} is not written yet."
         return f"{name} is not written yet: it raises NotImplementedError."
 
     def _is_right(self, quantity: str) -> bool:
@@ -385,11 +406,11 @@ class Check:
         passed = len(self.cases) - len(failed)
         if len(self.cases) > 1:
             lines.append(f"  {passed} of {len(self.cases)} cases are right.")
-        self.diagnosis = self._diagnose(wrong)
+        self.diagnosis = self._diagnose(case.aspect, wrong)
         if self.diagnosis:
             sentence = " ".join(self.diagnosis.sentence.split())
             lines.append(f"Diagnosis: {sentence} [{self.diagnosis.id}]")
-        called = sorted(self._not_right() & set().union(*map(_names_in, self._subjects())))
+        called = sorted(self._not_right() & set().union(*map(names_in, self._subjects())))
         if called and not self.diagnosis:
             verb = "is" if len(called) == 1 else "are"
             lines.append(
@@ -404,7 +425,11 @@ class Check:
 
     def _first_failure(self, failed: Sequence[Case]) -> tuple[Case, str | None]:
         """The first wrong quantity in the order of back-propagation, and a case that shows it."""
-        plain = [case for case in failed if case.aspect is None] or list(failed)
+        plain = [case for case in failed if case.aspect is None]
+        if not plain:
+            # Properties one by one, in the order in which the check names them.
+            first = next(a for a in self.aspects if any(case.aspect == a for case in failed))
+            plain = [case for case in failed if case.aspect == first]
         for case in plain:
             if case.call.error or case.call.misfit:
                 return case, None
@@ -446,15 +471,17 @@ class Check:
             return [f"{self.name} runs Python code for every sample; the numbers are right."]
         return [f"{self.name} raises a NumPy warning: {made.warnings[0]}."]
 
-    def _diagnose(self, wrong: str | None) -> Diagnosis | None:
+    def _diagnose(self, aspect: str | None, wrong: str | None) -> Diagnosis | None:
         evidence = [self._evidence(case) for case in self.cases]
+        # What else goes wrong in other properties may be another mistake.
+        about = [case.aspect in (None, aspect) or not case.failed for case in self.cases]
 
         def run(record: Mistake) -> list[Call]:
             return [self._call_record(record, case) for case in self.cases]
 
         # One typed-in word or index is too little to tell a mistake from another by itself.
         part = None if self.typed and not _is_telling(self.cases, wrong) else wrong
-        named = from_bank(mistakes_of(self.name), run, evidence, part)
+        named = from_bank(mistakes_of(self.name), run, evidence, part, about)
         if named or self.typed or self.probe:
             return named
         return from_arithmetic(evidence, wrong)
@@ -489,6 +516,11 @@ def _as_numbers(value: Any) -> Any:
         return value
 
 
+def _methods(thing: Any) -> set[str]:
+    """The names of what is written in the body of a class; none for anything else."""
+    return set(vars(thing)) if isinstance(thing, type) else set()
+
+
 def _holds_pairs(value: Any) -> bool:
     """A list of pairs of words, which may stand for a set of them."""
     return (
@@ -497,18 +529,6 @@ def _holds_pairs(value: Any) -> bool:
         and all(isinstance(entry, (list, tuple)) and entry for entry in value)
         and all(isinstance(word, str) for entry in value for word in entry)
     )
-
-
-def _names_in(function: Any) -> set[str]:
-    """The global names that a function uses, also in functions inside it."""
-    code = getattr(function, "__code__", None)
-    found: set[str] = set()
-    waiting = [code] if code is not None else []
-    while waiting:
-        code = waiting.pop()
-        found |= set(code.co_names)
-        waiting += [const for const in code.co_consts if hasattr(const, "co_names")]
-    return found
 
 
 def _is_telling(cases: Sequence[Case], quantity: str | None) -> bool:

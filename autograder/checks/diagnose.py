@@ -43,15 +43,25 @@ def from_bank(
     run: Callable[[Mistake], list[Call]],
     evidence: Sequence[Evidence],
     wrong: str | None,
+    about: Sequence[bool] = (),
 ) -> Diagnosis | None:
     """The one record whose answer explains the student's calls; None when none or several do.
 
     ``run`` calls a record's answer on the inputs of ``evidence``. ``wrong`` is the first wrong
     quantity. A record explains everything when every value of every case agrees; otherwise it
     may still explain the first wrong quantity, if it spoils nothing that the student has right.
+    ``about`` marks the cases of the property that went wrong first, and all that are right: when no
+    record explains everything, one that explains these is named.
     """
     outcomes = [(record, run(record)) for record in records]
     full = [r for r, calls in outcomes if _explains_all(evidence, calls)]
+    if not full and not all(about):
+        part = [item for item, kept in zip(evidence, about, strict=True) if kept]
+        full = [
+            record
+            for record, calls in outcomes
+            if _explains_all(part, [made for made, kept in zip(calls, about, strict=True) if kept])
+        ]
     if not full and wrong is not None:
         full = [r for r, calls in outcomes if _explains_quantity(evidence, calls, wrong)]
     if len(full) == 1:
