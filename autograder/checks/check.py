@@ -23,7 +23,7 @@ import numpy as np
 
 from autograder.checks.calling import Call, call, call_pair, describe, names_in, python_steps
 from autograder.checks.compare import Difference, as_set, compare, kind
-from autograder.checks.diagnose import Diagnosis, Evidence, from_arithmetic, from_bank
+from autograder.checks.diagnose import Calls, Diagnosis, Evidence, from_arithmetic, from_bank
 from autograder.checks.reference import Twin, run_reference
 from autograder.mistakes import Mistake, mistakes_of, note_of
 
@@ -472,19 +472,21 @@ class Check:
         return [f"{self.name} raises a NumPy warning: {made.warnings[0]}."]
 
     def _diagnose(self, aspect: str | None, wrong: str | None) -> Diagnosis | None:
-        evidence = [self._evidence(case) for case in self.cases]
+        # What is wrong tells most records apart at once, so it is run first.
+        cases = sorted(self.cases, key=lambda case: not case.failed)
         # What else goes wrong in other properties may be another mistake.
-        about = [case.aspect in (None, aspect) or not case.failed for case in self.cases]
+        about = [case.aspect in (None, aspect) or not case.failed for case in cases]
 
-        def run(record: Mistake) -> list[Call]:
-            return [self._call_record(record, case) for case in self.cases]
+        def run(record: Mistake) -> Calls:
+            return Calls(lambda i: self._call_record(record, cases[i]), len(cases))
 
         # One typed-in word or index is too little to tell a mistake from another by itself.
         part = None if self.typed and not _is_telling(self.cases, wrong) else wrong
+        evidence = [self._evidence(case) for case in cases]
         named = from_bank(mistakes_of(self.name), run, evidence, part, about)
         if named or self.typed or self.probe:
             return named
-        return from_arithmetic(evidence, wrong)
+        return from_arithmetic([self._evidence(case) for case in self.cases], wrong)
 
     def _evidence(self, case: Case) -> Evidence:
         if not self.typed:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, overload
 
 import numpy as np
 
@@ -38,9 +39,35 @@ class Evidence:
     call: Call
 
 
+class Calls(Sequence[Call]):
+    """The calls of one record, each made when it is looked at: most records differ at the first."""
+
+    def __init__(self, make: Callable[[int], Call], size: int) -> None:
+        self._make = cache(make)
+        self._places = list(range(size))
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, i: int) -> Call: ...
+    @overload
+    def __getitem__(self, i: slice) -> Sequence[Call]: ...
+    def __getitem__(self, i: int | slice) -> Call | Sequence[Call]:
+        if isinstance(i, slice):
+            return [self._make(place) for place in self._places[i]]
+        return self._make(self._places[i])
+
+    def only(self, kept: Sequence[bool]) -> Calls:
+        """Those that are marked, in the same order."""
+        part = Calls(self._make, 0)
+        part._places = [p for p, k in zip(self._places, kept, strict=True) if k]
+        return part
+
+
 def from_bank(
     records: Sequence[Mistake],
-    run: Callable[[Mistake], list[Call]],
+    run: Callable[[Mistake], Calls],
     evidence: Sequence[Evidence],
     wrong: str | None,
     about: Sequence[bool] = (),
@@ -57,11 +84,7 @@ def from_bank(
     full = [r for r, calls in outcomes if _explains_all(evidence, calls)]
     if not full and not all(about):
         part = [item for item, kept in zip(evidence, about, strict=True) if kept]
-        full = [
-            record
-            for record, calls in outcomes
-            if _explains_all(part, [made for made, kept in zip(calls, about, strict=True) if kept])
-        ]
+        full = [record for record, calls in outcomes if _explains_all(part, calls.only(about))]
     if not full and wrong is not None:
         full = [r for r, calls in outcomes if _explains_quantity(evidence, calls, wrong)]
     if len(full) == 1:

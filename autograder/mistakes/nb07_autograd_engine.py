@@ -3,8 +3,6 @@
 A wrong ``Tensor`` is the right one below with one method replaced.
 """
 
-import contextlib
-
 import numpy as np
 
 from autograder.mistakes import mistake, success_note
@@ -1175,12 +1173,14 @@ class no_grad:
     "After a block that ended in an error, recording stays off. What stands after a yield does not run "
     "when the block raises.",
 )
-@contextlib.contextmanager
-def no_grad():
-    before = Tensor.recording
-    Tensor.recording = False
-    yield
-    Tensor.recording = before
+class no_grad:
+    def __enter__(self):
+        self.before = Tensor.recording
+        Tensor.recording = False
+
+    def __exit__(self, kind, error, where):
+        if kind is None:
+            Tensor.recording = self.before
 
 
 @mistake(
