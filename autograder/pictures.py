@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import traceback
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -254,8 +255,9 @@ def draw_nodes(last: Any, label: Callable[[Any], str], title: str) -> None:
     """
     try:
         graph, node_of = _graph_behind(last)
-    except (AttributeError, TypeError) as error:
-        print(f"These are no nodes with parents, so nothing is drawn: {error}")
+        texts = {key: label(node) for key, node in node_of.items()}
+    except Exception as error:
+        print(f"These nodes cannot be drawn, {type(error).__name__}: {error}")
         return
     if len(graph) > MOST_NODES:
         print(f"The graph has more than {MOST_NODES} nodes, too many for a picture.")
@@ -263,29 +265,28 @@ def draw_nodes(last: Any, label: Callable[[Any], str], title: str) -> None:
     if not networkx.is_directed_acyclic_graph(graph):
         print("A node is behind itself, so there is no order to draw the graph in.")
         return
-    places = _layers(graph)
-    width = 1 + max(x for x, _ in places.values())
-    height = 1 + max(y for _, y in places.values()) - min(y for _, y in places.values())
-    fig, ax = plt.subplots(figsize=(min(9.5, 1.4 + 1.05 * width), min(6.0, 0.7 + 0.75 * height)))
-    for start, end in graph.edges:
-        crossed = any(
-            min(places[start][0], places[end][0]) < x < max(places[start][0], places[end][0])
-            and _beside_the_line(places[start], places[end], (x, y)) < 0.3
-            for x, y in places.values()
-        )
-        arrowed = {"arrowstyle": "-|>", "color": BLACK, "lw": 1.1, "shrinkA": 15, "shrinkB": 17}
-        arrowed["connectionstyle"] = f"arc3,rad={-0.3 if crossed else 0}"
-        ax.annotate("", xy=places[end], xytext=places[start], arrowprops=arrowed)
-    for key, place in places.items():
+    places, routes, (width, height) = _layout(graph, texts)
+    shrink = min(1.0, WIDEST / width)
+    fig, ax = plt.subplots(figsize=(width * shrink, height * shrink + 0.3))
+    boxes = {}
+    for key, text in texts.items():
         leaf = graph.in_degree(key) == 0
         style = {
             "boxstyle": "square,pad=0.35" if leaf else "round,pad=0.35,rounding_size=0.7",
             "facecolor": "white",
             "edgecolor": BLUE if leaf else VERMILION,
         }
-        ax.text(*place, label(node_of[key]), ha="center", va="center", bbox=style, fontsize=8)
-    low = min(y for _, y in places.values())
-    ax.set(xlim=(-0.6, width - 0.4), ylim=(low - 0.6, low + height - 0.4), title=title)
+        made = ax.text(
+            *places[key], text, ha="center", va="center", bbox=style, fontsize=9 * shrink, zorder=3
+        )
+        boxes[key] = made.get_bbox_patch()
+    for route in routes:
+        points = [places[key] for key in route]
+        ax.plot(*zip(*points[:-1], strict=True), color=BLACK, lw=1.1, zorder=1)
+        line = {"arrowstyle": "-|>", "color": BLACK, "lw": 1.1, "shrinkA": 0, "shrinkB": 1}
+        line["patchB"] = boxes[route[-1]]
+        ax.annotate("", xy=points[-1], xytext=points[-2], arrowprops=line, zorder=2)
+    ax.set(xlim=(0, width), ylim=(0, height), title=title)
     ax.axis("off")
     plt.show()
 
@@ -306,34 +307,76 @@ def _graph_behind(last: Any) -> tuple[Any, dict[int, Any]]:
     return graph, node_of
 
 
-def _layers(graph: Any) -> dict[int, Point]:
-    """A place for each node: every arrow leads to the right, and few of them cross."""
+# A box of a graph, in inches: for each letter and line, around them, and between two boxes.
+LETTER, LINE, AROUND, BETWEEN = 0.075, 0.165, 0.2, 0.38
+WIDEST = 9.0
+# A node, or a bend of a long arrow: its start, its end and a column.
+Key = Any
+
+
+def _layout(
+    graph: Any, texts: dict[int, str]
+) -> tuple[dict[Key, Point], list[list[Key]], tuple[float, float]]:
+    """Places in inches, the way of each arrow, and the size of the whole.
+
+    In columns, after Sugiyama, Tagawa and Toda, Methods for visual understanding of hierarchical
+    system structures (1981): a long arrow has a bend in each column that it passes.
+    """
+    columns, routes = _columns(graph)
+    rows = _rows(columns, routes)
+    widths = []
+    for keys in columns:
+        lines = [line for key in keys for line in texts.get(key, "").splitlines()]
+        widths.append(AROUND + LETTER * max(map(len, lines), default=0))
+    lines_in_a_box = max(text.count("\n") + 1 for text in texts.values())
+    step = AROUND + LINE * lines_in_a_box + 0.6 * BETWEEN
+    left = [sum(widths[:i]) + BETWEEN * (i + 0.5) for i in range(len(columns))]
+    low = min(rows.values())
+    places = {
+        key: (left[i] + widths[i] / 2, (rows[key] - low + 0.5) * step)
+        for i, keys in enumerate(columns)
+        for key in keys
+    }
+    size = (sum(widths) + BETWEEN * len(columns), (max(rows.values()) - low + 1) * step)
+    return places, routes, size
+
+
+def _columns(graph: Any) -> tuple[list[list[Key]], list[list[Key]]]:
+    """The nodes and bends of each column, and the way of each arrow through them."""
+    column: dict[Key, int] = {}
     order = list(networkx.topological_sort(graph))
-    column: dict[int, int] = {}
     for key in order:
         column[key] = 1 + max((column[p] for p in graph.predecessors(key)), default=-1)
     for key in order:  # a leaf stands next to where it is used first
         if graph.in_degree(key) == 0:
             column[key] = min((column[c] for c in graph.successors(key)), default=1) - 1
-    columns: dict[int, list[int]] = {}
-    for key in order:
-        columns.setdefault(column[key], []).append(key)
-    height = {key: float(i) for keys in columns.values() for i, key in enumerate(keys)}
-    # A node moves to the mean height of its neighbors, again and again (Sugiyama's barycenters).
-    for _ in range(12):
-        for keys in columns.values():
-            wish = {k: _mean_height(graph, k, height) for k in keys}
-            for i, key in enumerate(sorted(keys, key=wish.__getitem__)):
-                height[key] = i - (len(keys) - 1) / 2
-    return {key: (float(column[key]), height[key]) for key in order}
+    routes = []
+    for start, end in graph.edges:
+        bends = [(start, end, i) for i in range(column[start] + 1, column[end])]
+        column.update({bend: bend[2] for bend in bends})
+        routes.append([start, *bends, end])
+    columns: list[list[Key]] = [[] for _ in range(max(column.values()) + 1)]
+    for key, i in column.items():
+        columns[i].append(key)
+    return columns, routes
 
 
-def _mean_height(graph: Any, key: int, height: dict[int, float]) -> float:
-    neighbors = [*graph.predecessors(key), *graph.successors(key)]
-    return float(np.mean([height[n] for n in neighbors])) if neighbors else 0.0
-
-
-def _beside_the_line(start: Point, end: Point, point: Point) -> float:
-    """How far above or below the line from ``start`` to ``end`` a point stands."""
-    part = (point[0] - start[0]) / (end[0] - start[0])
-    return abs(start[1] + part * (end[1] - start[1]) - point[1])
+def _rows(columns: list[list[Key]], routes: list[list[Key]]) -> dict[Key, float]:
+    """A height for each node and bend, so that few arrows cross and most are nearly straight."""
+    neighbors: dict[Key, list[Key]] = {key: [] for keys in columns for key in keys}
+    for route in routes:
+        for one, other in pairwise(route):
+            neighbors[one].append(other)
+            neighbors[other].append(one)
+    rows = {key: float(i) for keys in columns for i, key in enumerate(keys)}
+    for turn in range(24):
+        for keys in columns if turn % 2 == 0 else columns[::-1]:
+            wish = {k: float(np.mean([rows[n] for n in neighbors[k]] or [0.0])) for k in keys}
+            keys.sort(key=wish.__getitem__)
+            # As near to the wish as a distance of one allows, and the column in its middle.
+            for i, key in enumerate(keys):
+                rows[key] = wish[key] if i == 0 else max(wish[key], rows[keys[i - 1]] + 1)
+            shift = float(np.mean([rows[k] - wish[k] for k in keys]))
+            for key in keys:
+                rows[key] -= shift
+    return rows

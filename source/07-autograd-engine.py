@@ -298,11 +298,11 @@ check.grade()
 
 # %%
 order = pictures.attempt(topological_order, L)
-place = {id(node): i for i, node in enumerate(order or [], start=1)}
+place = {getattr(node, "name", None): i for i, node in enumerate(order or [], start=1)}
 if place:
     pictures.draw_nodes(
         L,
-        lambda node: f"{node.name}\nplace {place.get(id(node), '?')}",
+        lambda node: f"{node.name}\nplace {place.get(node.name, '?')}",
         "Your order, parents first",
     )
 
@@ -1172,9 +1172,9 @@ def residual():
 
 
 def with_gradient(node, names):
-    """Name or operation, and the gradient that backward left."""
-    name = names.get(id(node), node.op or "leaf")
-    return f"{name}\ngrad {pictures.short(node.grad)}"
+    """Name or operation, and the gradient that backward left; of a matrix, its shape."""
+    name = names.get(id(node), node.op or "numbers")
+    return f"{name}\ngrad {pictures.short(node.grad) if node.data.ndim < 2 else node.data.shape}"
 
 
 result = pictures.attempt(residual)

@@ -157,6 +157,8 @@ def _explains_all(evidence: Sequence[Evidence], calls: Sequence[Call]) -> bool:
         if mine.error is not None:
             if type(mine.error) is not type(other.error):
                 return False
+            # Too deep is too deep, if all else agrees.
+            proof = proof or isinstance(mine.error, RecursionError)
             continue
         flags_mine = (set(mine.warnings), mine.changed, mine.shared, mine.loops)
         flags_other = (set(other.warnings), other.changed, other.shared, other.loops)

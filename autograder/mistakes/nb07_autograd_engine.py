@@ -697,9 +697,9 @@ class Tensor(_Tensor):
 
 @mistake(
     "Tensor",
-    "leaves-to-result",
-    "The recipes are called from the leaves to the result. Then nothing has arrived when they are "
-    "called, except at the last.",
+    "last-recipe-only",
+    "Only the parents of the last node receive a gradient, and what is behind them gets zeros. Are all "
+    "recipes called, and in the order that begins at the result?",
 )
 class Tensor(_Tensor):
     def backward(self):
@@ -710,20 +710,6 @@ class Tensor(_Tensor):
         for node in order:
             if node.parents:
                 node._pass_on()
-
-
-@mistake(
-    "Tensor",
-    "one-step",
-    "Only the parents of the last node receive a gradient. What about their parents?",
-)
-class Tensor(_Tensor):
-    def backward(self):
-        for node in self._order():
-            node.grad = np.zeros_like(node.data)
-        self.grad = np.ones_like(self.data)
-        if self.parents:
-            self._pass_on()
 
 
 @mistake(
