@@ -177,7 +177,7 @@ class _Execution:
         assert self._judge is not None
         if test is None:
             return [error_output("NameError", "This test cell is not one of the course.")]
-        student = self._students["plain" if test.probe is None else "objects"]
+        student = self._students[test.place]
         if student.gone:
             return [error_output(DEAD, self._how_it_died(student))]
         outputs = self._ask(self._judge, ["test", test.cell], [student, self._judge])

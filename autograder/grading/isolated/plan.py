@@ -30,6 +30,8 @@ from autograder.grading.names import (
     stored,
 )
 
+# What only exercises about its objects may use; their probes mention it.
+LIBRARY = "torch"
 # Every test cell of this course ends in this call.
 ENDING = "check.grade()"
 

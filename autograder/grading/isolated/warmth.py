@@ -150,7 +150,10 @@ class Servers:
                 "plans": {
                     name: {
                         "prepared": plan.prepared,
-                        "tests": [[t.cell, t.source, t.asks, t.probe] for t in plan.tests.values()],
+                        "tests": [
+                            [t.cell, t.source, t.asks, t.probe, t.place]
+                            for t in plan.tests.values()
+                        ],
                     }
                     for name, plan in plans.items()
                 },
