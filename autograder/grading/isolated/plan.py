@@ -87,11 +87,13 @@ def plan_for(name: str, source: NotebookNode) -> Plan | None:
         keywords = {k.arg for n in ast.walk(tree) if isinstance(n, ast.Call) for k in n.keywords}
         needed |= needs - set(answers)
         asks = tuple(sorted((needs | text | {k for k in keywords if k}) & set(answers)))
-        probe = None
+        probe, place = None, "plain"
         if probed := _probe_names(tree):
-            objects |= {answers[n] for n in asks}
-            probe = slice_of(probed, [*statements, *statements_of(cell.source)])
-        found[cell.id] = Test(cell.id, cell.source, asks, probe)
+            probe = _slice(probed, [*statements, *_statements(cell.source)])
+            if LIBRARY in _read(_parse(probe)):
+                place = "objects"
+                objects |= {answers[n] for n in asks}
+        found[cell.id] = Test(cell.id, cell.source, asks, probe, place)
     return Plan(
         name=name,
         prepared=slice_of(needed, statements),
