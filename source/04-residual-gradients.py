@@ -1164,20 +1164,24 @@ def blocks_case(
     return {"make_block": Twin(in_numpy, in_torch, "a maker of such blocks")}
 
 
-asking = np.random.default_rng(55)
+asking, said = np.random.default_rng(55), {}
 
 
 def probe(has_direct_path, make_block):
-    """Ask twice, with other blocks in between: the answer must come from the block."""
-    adds, adds_nothing = (lambda scale, k=k: lambda x: k * x for k in (1.0, 0.0))
-    answers = []
-    for maker in asking.permutation([make_block, make_block, adds, adds_nothing]):
-        answer = has_direct_path(maker)
-        if maker is make_block:
-            answers.append(answer)
-    if all(isinstance(answer, (bool, np.bool_)) for answer in answers) and answers[0] != answers[1]:
-        raise Misfit("says True and False of the same block. Does it look at the block?")
-    return answers[0]
+    """Ask twice, with two other blocks in between: the answer must come from the block."""
+    # What was said of the other two in an earlier case must be said again.
+    answers = {"this": [], **said.setdefault(has_direct_path, {"adds": [], "adds nothing": []})}
+    makers = {
+        "this": make_block,
+        "adds": lambda scale: lambda x: 1.0 * x,
+        "adds nothing": lambda scale: lambda x: 0.0 * x,
+    }
+    for name in asking.permutation(["this", "this", "adds", "adds nothing"]):
+        answers[name].append(has_direct_path(makers[name]))
+    for given in answers.values():
+        if all(isinstance(a, (bool, np.bool_)) for a in given) and len(set(given)) > 1:
+            raise Misfit("says True and False of the same block. Does it look at the block?")
+    return answers["this"][0]
 
 
 def layer_norm_case(x):
@@ -1448,6 +1452,15 @@ check = Check(
         "d_qkv_proj_weight": 1,
         "d_feedforward_weight": 1,
     },
+    order=[
+        "y",
+        "y.requires_grad",
+        "nothing_overwritten",
+        "backward_runs",
+        "d_feedforward_weight",
+        "d_qkv_proj_weight",
+        "dx",
+    ],
     probe=probe,
 )
 x, dy = rng.normal(size=(2, 2, 10, 768))

@@ -474,8 +474,8 @@ def residual_block_backward(dy, x, W1, b1, W2, b2):
 @mistake(
     "residual_block_backward",
     "half-for-the-branch",
-    "The upstream gradient is shared out, half to the stream and half to the branch. Each term of a "
-    "sum gets the whole of it.",
+    "The branch gets half of the upstream gradient, as if it were shared out. Each term of a sum "
+    "gets the whole of it.",
 )
 def residual_block_backward(dy, x, W1, b1, W2, b2):
     half = dy / 2
@@ -1059,8 +1059,8 @@ def has_direct_path(make_block):
 @mistake(
     "has_direct_path",
     "norm-only",
-    "The test compares the size of a gradient before and after. A gradient can keep its size and "
-    "arrive in another place, or with another sign.",
+    "The test compares sizes, such as norms. A gradient can keep its size and arrive in another "
+    "place, or with another sign.",
 )
 def has_direct_path(make_block):
     rng = np.random.default_rng(0)
@@ -1072,7 +1072,8 @@ def has_direct_path(make_block):
 @mistake(
     "has_direct_path",
     "first-number-only",
-    "Only the first number of x is moved. A block may treat the other eleven in another way.",
+    "The test looks at the first number only, of x or of y. A block may treat the other eleven in "
+    "another way.",
 )
 def has_direct_path(make_block):
     x = np.random.default_rng(0).normal(size=(3, 4))
@@ -1245,6 +1246,17 @@ def block_forward(x, attention, feedforward):
 def block_forward(x, attention, feedforward):
     after_attention = x + attention(x)
     return after_attention + feedforward(after_attention.detach())
+
+
+@mistake(
+    "block_forward",
+    "feedforward-detached",
+    "y is right, but the output of feedforward is cut out of the graph: nothing flows back into its "
+    "weights.",
+)
+def block_forward(x, attention, feedforward):
+    after_attention = x + attention(x)
+    return after_attention + feedforward(after_attention).detach()
 
 
 @mistake(
