@@ -36,6 +36,8 @@ Seconds = Annotated[float | None, typer.Option(min=0.1, help="Seconds a cell may
 
 def main() -> None:
     """Run the command line; a user's mistake is one sentence and exit code 2."""
+    # What jsonschema would check addresses with: a second to import, and notebooks have none.
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a terminal may not know every letter
             stream.reconfigure(errors="replace")

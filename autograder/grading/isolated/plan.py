@@ -24,6 +24,7 @@ from autograder.grading.names import (
     modules_imported,
     names_of,
     parse,
+    read_names,
     slice_of,
     spare,
     statements_of,
@@ -89,8 +90,8 @@ def plan_for(name: str, source: NotebookNode) -> Plan | None:
         asks = tuple(sorted((needs | text | {k for k in keywords if k}) & set(answers)))
         probe, place = None, "plain"
         if probed := _probe_names(tree):
-            probe = _slice(probed, [*statements, *_statements(cell.source)])
-            if LIBRARY in _read(_parse(probe)):
+            probe = slice_of(probed, [*statements, *statements_of(cell.source)])
+            if LIBRARY in read_names(parse(probe)):
                 place = "objects"
                 objects |= {answers[n] for n in asks}
         found[cell.id] = Test(cell.id, cell.source, asks, probe, place)
