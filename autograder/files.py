@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from autograder.errors import UserError
+
+READ_ONLY = 0o444
+ATTEMPTS = 5
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -22,6 +27,32 @@ def write_whole(path: Path, data: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def replace_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Make ``folder`` hold ``files``, by relative path, and nothing else; they are read-only.
+
+    Others see the former folder, none, or the whole new one.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".writing-"))
+    try:
+        for name, data in files.items():
+            path = made / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+            path.chmod(READ_ONLY)
+        made.chmod(0o755)
+        for attempt in range(ATTEMPTS):
+            shutil.rmtree(folder, ignore_errors=True)
+            try:
+                made.rename(folder)
+                return
+            except OSError:  # another run put its own there in the meantime
+                if attempt == ATTEMPTS - 1:
+                    raise
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
 
 
 def require_writable(folder: Path) -> None:

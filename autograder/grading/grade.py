@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from autograder.course import CourseFolder
-from autograder.files import require_writable, write_whole
+from autograder.files import replace_folder, require_writable
 from autograder.grading.engine import Engine
 from autograder.grading.gradebook import Gradebook
 from autograder.grading.ledger import Entry, Ledger
@@ -25,8 +24,6 @@ from autograder.grading.submissions import (
     find_submissions,
     read_timestamp,
 )
-
-READ_ONLY = 0o444
 
 Record = Callable[[Sequence[Result | Unreadable]], None]
 
@@ -188,15 +185,11 @@ class _Class:
 
     def _write(self, submission: Submission, marks: Sequence[Marks]) -> None:
         folder = self._graded_folder(submission)
-        shutil.rmtree(folder, ignore_errors=True)
         read = {f"{m.name}.ipynb": m.text for m in marks if m.reason is None}
-        if not read:
-            return
-        # The notebooks last: they are what says that the submission is graded.
-        files = submission.files() | self._given[submission.assignment] | read
-        for name, data in files.items():
-            write_whole(folder / name, data)
-            os.chmod(folder / name, READ_ONLY)
+        if read:
+            replace_folder(folder, submission.files() | self._given[submission.assignment] | read)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _graded_folder(self, submission: Submission) -> Path:
         return self._course.root / "autograded" / submission.student / submission.assignment
