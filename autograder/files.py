@@ -11,6 +11,7 @@ from pathlib import Path
 from autograder.errors import UserError
 
 READ_ONLY = 0o444
+UNFINISHED = ".writing-"
 ATTEMPTS = 5
 
 
@@ -35,7 +36,7 @@ def replace_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     Others see the former folder, none, or the whole new one.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".writing-"))
+    made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f"{UNFINISHED}{os.getpid()}-"))
     try:
         for name, data in files.items():
             path = made / name
@@ -53,6 +54,14 @@ def replace_folder(folder: Path, files: Mapping[str, bytes]) -> None:
                     raise
     finally:
         shutil.rmtree(made, ignore_errors=True)
+
+
+def remove_unfinished(root: Path) -> None:
+    """Remove what killed runs have left below ``root`` in the middle of ``replace_folder``."""
+    for left in root.glob(f"*/{UNFINISHED}*-*"):
+        number = left.name.removeprefix(UNFINISHED).split("-")[0]
+        if not (number.isdigit() and Path("/proc", number).exists()):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def require_writable(folder: Path) -> None:

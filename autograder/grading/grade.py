@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from autograder.course import CourseFolder
-from autograder.files import replace_folder, require_writable
+from autograder.files import remove_unfinished, replace_folder, require_writable
 from autograder.grading.engine import Engine
 from autograder.grading.gradebook import Gradebook
 from autograder.grading.ledger import Entry, Ledger
@@ -74,6 +74,7 @@ def grade_class(
     """
     submissions = find_submissions(submitted or course.root / "submitted", names)
     require_writable(course.root / "autograded")
+    remove_unfinished(course.root / "autograded")
     book = Gradebook.open(course, gradebook)
     sheets = {(s.assignment, s.name): s for name in names for s in book.enter(name)}
     with _Class(course, book, sheets, submissions, force) as run:
