@@ -125,7 +125,7 @@ def test_a_graph_of_nodes_is_drawn_with_a_box_for_each_and_every_arrow_to_the_ri
     pictures.draw_nodes(last, label, "a graph")
     (axes,) = drawn[0].axes
     assert sum(text.get_text() == "box" for text in axes.texts) == 5
-    arrows = [text for text in axes.texts if text.arrow_patch is not None]
+    arrows = [text for text in axes.texts if getattr(text, "arrow_patch", None) is not None]
     assert len(arrows) == 6
     for line in axes.lines:
         across = line.get_xdata()
@@ -156,6 +156,7 @@ def chain(length):
     ],
 )
 def test_what_is_no_graph_is_said_in_one_sentence(last, sentence, capsys):
+    plt.close("all")
     pictures.draw_nodes(last, label, "a graph")
     out = capsys.readouterr().out
     assert sentence in out and len(out.splitlines()) == 1

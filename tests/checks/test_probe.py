@@ -95,18 +95,20 @@ class WrongMinusNoTimes(WrongMinus):
 
 
 def graded(made, monkeypatch, capsys):
-    globals()["Sums"] = made
-    record = Mistake("Sums", "turned", "Turned around.", WrongMinus)
-    monkeypatch.setattr(bank, "_bank", {"Sums": [record]})
+    globals()["Arithmetic"] = made
+    record = Mistake("Arithmetic", "turned", "Turned around.", WrongMinus)
+    monkeypatch.setattr(bank, "_bank", {"Arithmetic": [record]})
     monkeypatch.setattr(bank, "_loaded", True)
 
-    def probe(Sums, name, x):
-        return getattr(Sums(), name)(x)
+    def probe(Arithmetic, name, x):
+        return getattr(Arithmetic(), name)(x)
 
     def pytorch(name, x):
         return {"plus": x + 1, "minus": x - 1, "times": x * 3}[name]
 
-    check = Check("Sums", pytorch, returns={"y": 1}, aspects={"minus": 1, "times": 2}, probe=probe)
+    check = Check(
+        "Arithmetic", pytorch, returns={"y": 1}, aspects={"minus": 1, "times": 2}, probe=probe
+    )
     x = np.array([1.5, -2.0, 0.25])
     check.case("plus", name="plus", x=x)
     check.case("times", name="times", x=x, aspect="times")
@@ -119,7 +121,7 @@ def graded(made, monkeypatch, capsys):
 def test_one_property_is_named_whatever_else_is_missing(made, points, monkeypatch, capsys):
     earned, diagnosis, out = graded(made, monkeypatch, capsys)
     assert earned == points
-    assert diagnosis is not None and diagnosis.id == "Sums/turned"
+    assert diagnosis is not None and diagnosis.id == "Arithmetic/turned"
     # The first wrong property in the order of the points, not of the cases.
     assert "Case: minus." in out
 
@@ -129,10 +131,9 @@ def test_a_method_that_is_not_written_is_named(monkeypatch, capsys):
         def times(self, x):
             raise NotImplementedError
 
-    NoTimes.__name__ = "Sums"
     earned, _, out = graded(NoTimes, monkeypatch, capsys)
     assert earned == 2.0
-    assert "Sums.times is not written yet." in out
+    assert "Arithmetic.times is not written yet." in out
 
 
 def test_a_recursion_that_is_too_deep_is_a_proof(monkeypatch, capsys):
