@@ -2,5 +2,6 @@
 
 from autograder.checks.check import Check
 from autograder.checks.reference import Twin, recorded_edges
+from autograder.checks.training import optimizer_steps
 
-__all__ = ["Check", "Twin", "recorded_edges"]
+__all__ = ["Check", "Twin", "optimizer_steps", "recorded_edges"]

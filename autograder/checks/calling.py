@@ -10,6 +10,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
@@ -53,10 +54,12 @@ def call(
     *,
     probe: Function | None = None,
     may_share: frozenset[str] = frozenset(),
+    numpy_only: bool = False,
 ) -> Call:
     """Call ``function`` with copies of ``inputs``, by position, and take its answer apart.
 
-    With a ``probe``, the probe is called instead, with the function first; torch is then allowed.
+    With a ``probe``, the probe is called instead, with the function first; torch is then allowed,
+    unless the exercise is ``numpy_only``.
     """
     result = Call()
     given = {name: _copy(value) for name, value in inputs.items()}
@@ -72,10 +75,11 @@ def call(
     ):
         warnings.simplefilter("always")
         try:
-            if probe is not None:
-                returned = probe(function, *arguments)
-            else:
-                with torch_forbidden():
+            forbidden = torch_forbidden() if probe is None or numpy_only else nullcontext()
+            with forbidden:
+                if probe is not None:
+                    returned = probe(function, *arguments)
+                else:
                     returned = function(*arguments)
         except KeyboardInterrupt:  # the grader's time limit, or the student at the keyboard
             raise

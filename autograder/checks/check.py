@@ -114,7 +114,8 @@ class Check:
     ``tolerance`` replaces the usual one for a quantity, as an absolute number.
 
     ``probe`` is for answers that are objects: it gets the student's object and the inputs, and
-    returns arrays. ``typed`` is for numbers that the student types in: there is no call.
+    returns arrays; where the answer is NumPy all the same, ``numpy_only`` forbids torch in it.
+    ``typed`` is for numbers that the student types in: there is no call.
     ``may_share`` names quantities that may hold the inputs themselves, such as a cache.
     """
 
@@ -132,6 +133,7 @@ class Check:
         probe: Callable[..., Any] | None = None,
         typed: bool = False,
         may_share: Sequence[str] = (),
+        numpy_only: bool = False,
     ) -> None:
         self.name = name
         self.functions = (name,) if backward is None else (name, backward)
@@ -148,6 +150,7 @@ class Check:
         self.probe = probe
         self.typed = typed
         self._may_share = frozenset(may_share)
+        self._numpy_only = numpy_only
         self._names = tuple(self.returns)
         if set(self._order) != set(self._names):
             raise ValueError(f"order={self._order} does not name the quantities {self._names}.")
@@ -252,7 +255,14 @@ class Check:
         if len(subjects) == 2:
             return call_pair(*subjects, inputs, self._names)
         (subject,) = subjects
-        made = call(subject, inputs, self._names, probe=self.probe, may_share=self._may_share)
+        made = call(
+            subject,
+            inputs,
+            self._names,
+            probe=self.probe,
+            may_share=self._may_share,
+            numpy_only=self._numpy_only,
+        )
         if many is not None and made.error is None:
             # The first call with a new shape may fill caches of a library, which is no loop.
             python_steps(subject, many)
