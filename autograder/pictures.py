@@ -63,7 +63,8 @@ def written(
     """
     name = getattr(function, "__name__", "the function")
     try:
-        result = function(*copy.deepcopy(arguments))
+        with without_output():
+            result = function(*copy.deepcopy(arguments))
     except NotImplementedError as error:
         # A function that is written may use one that is not.
         raised_in = traceback.extract_tb(error.__traceback__)[-1].name
