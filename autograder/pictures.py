@@ -9,10 +9,12 @@ from __future__ import annotations
 import contextlib
 import copy
 import io
+import itertools
 import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator
+from types import GeneratorType
 from typing import Any, TypeVar
 
 import matplotlib.pyplot as plt
@@ -27,6 +29,9 @@ YELLOW = "#F0E442"
 BLUE = "#0072B2"
 VERMILION = "#D55E00"
 PURPLE = "#CC79A7"
+
+# A guard looks at so many values of a generator and no more: it may have no end.
+MOST_YIELDED = 100
 
 Point = tuple[float, float]
 Step = TypeVar("Step")
@@ -65,6 +70,8 @@ def written(
     try:
         with without_output():
             result = function(*copy.deepcopy(arguments))
+            if isinstance(result, GeneratorType):  # its lines run when it is walked over
+                result = list(itertools.islice(result, MOST_YIELDED))
     except NotImplementedError as error:
         # A function that is written may use one that is not.
         raised_in = traceback.extract_tb(error.__traceback__)[-1].name

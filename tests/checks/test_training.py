@@ -1,0 +1,78 @@
+"""optimizer_steps: an optimizer followed along many steps, and what it does to its inputs."""
+
+import copy
+
+import numpy as np
+import pytest
+
+from autograder.checks import Check, optimizer_steps
+
+PARAMS = [(np.ones((2, 3)), np.zeros(2))]
+GRADIENTS = [[(np.full((2, 3), k), np.full(2, k))] for k in (1.0, 2.0, 4.0)]
+
+
+def heavy_ball(params, grads, state):
+    speed = state.get("speed", 0.0) + grads[0][0]
+    (W, b), (_, db) = params[0], grads[0]
+    return [(W - speed, b - db)], {"speed": speed}
+
+
+def test_the_state_goes_from_step_to_step():
+    after, state = optimizer_steps(heavy_ball, PARAMS, GRADIENTS, {})
+    assert [step[0][0][0, 0] for step in after] == [0.0, -3.0, -10.0]
+    assert state["speed"][0, 0] == 7.0
+
+
+def test_what_is_given_is_handed_on_itself_so_that_a_change_shows():
+    params, state = copy.deepcopy(PARAMS), {}
+
+    def careless(params, grads, state):
+        params[0][0][:] -= grads[0][0]
+        state["t"] = state.get("t", 0) + 1
+        return params, state
+
+    after, _ = optimizer_steps(careless, params, GRADIENTS, state)
+    assert params[0][0][0, 0] == 0.0 and state["t"] == 1
+    # The numbers are judged as if nothing had been changed behind anybody's back.
+    assert [step[0][0][0, 0] for step in after] == [0.0, -2.0, -6.0]
+
+
+def test_a_state_that_is_changed_later_shows_in_the_first_one():
+    def careless(params, grads, state):
+        if not state:
+            return heavy_ball(params, grads, state)
+        state["speed"] += grads[0][0]
+        return [(params[0][0] - state["speed"], params[0][1])], state
+
+    state = {}
+    optimizer_steps(careless, PARAMS, GRADIENTS, state)
+    assert state
+    clean = {}
+    optimizer_steps(heavy_ball, PARAMS, GRADIENTS, clean)
+    assert not clean
+
+
+@pytest.mark.parametrize("returned", [PARAMS, (PARAMS, {}, 1), None])
+def test_other_than_two_values_is_said(returned):
+    with pytest.raises(ValueError, match="expected new parameters and a new state"):
+        optimizer_steps(lambda *_: returned, PARAMS, GRADIENTS, {})
+
+
+def with_torch(x):
+    import torch
+
+    return torch.sin(torch.tensor(x)).numpy()
+
+
+@pytest.mark.parametrize(("numpy_only", "points"), [(True, 0.0), (False, 1.0)])
+def test_a_probe_forbids_torch_only_where_the_answer_is_numpy(monkeypatch, numpy_only, points):
+    monkeypatch.setitem(globals(), "sine", with_torch)
+    check = Check(
+        "sine",
+        lambda x: x.sin(),
+        returns={"y": 1},
+        probe=lambda sine, x: sine(x),
+        numpy_only=numpy_only,
+    )
+    check.case("one", x=np.array([0.5, 1.0]))
+    assert check.grade() == points
