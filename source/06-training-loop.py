@@ -34,7 +34,7 @@ import numpy as np
 import torch
 
 from autograder import pictures
-from autograder.checks import Check, Twin, optimizer_steps
+from autograder.checks import Check, Twin, optimizer_steps, pairs_in, two_values
 from autograder.pictures import progress, written
 from autograder.provided.forward_pass import log_softmax, relu
 from autograder.provided.manual_backprop import numerical_gradient, relu_grad
@@ -203,31 +203,35 @@ def pytorch(layer_sizes, seed):
     gain = torch.nn.init.calculate_gain("relu")  # the standard deviation is gain / sqrt(n_in)
     shapes = [f"W {tuple(layer.weight.shape)}, b {tuple(layer.bias.shape)}" for layer in layers]
     nothing, variance = torch.zeros(len(layers)).double(), torch.full([len(layers)], gain**2)
-    return shapes, nothing, nothing, variance.double(), True
+    return shapes, nothing, nothing, variance.double(), "those of rng"
 
 
 # Mean and variance of many random numbers are near their true values; the layers have 20,000
 # weights or more. The mean is in units of sqrt(2 / n_in), the variance in units of 1 / n_in.
 def probe(init_params, layer_sizes, seed):
-    params, again, other = (
-        init_params(layer_sizes, np.random.default_rng(s)) for s in (seed, seed, seed + 1)
-    )
+    def params_case(seed):
+        return pairs_in(init_params(layer_sizes, np.random.default_rng(seed)), "W, b", (2, None))
+
+    params, again, other = params_case(seed), params_case(seed), params_case(seed + 1)
     weights = [W for W, _ in params]
     shapes = [f"W {np.shape(W)}, b {np.shape(b)}" for W, b in params]
     largest_bias = np.array([np.abs(b).max() for _, b in params])
     mean = np.array([W.mean() * np.sqrt(W.shape[1] / 2) for W in weights])
     variance = np.array([W.var() * W.shape[1] for W in weights])
-    repeats = all(np.array_equal(W, V) for W, (V, _) in zip(weights, again))
-    changes = not any(np.array_equal(W, V) for W, (V, _) in zip(weights, other))
-    rows_differ = all(len(np.unique(W, axis=0)) == len(W) for W in weights)
-    follows_rng = repeats and changes and rows_differ
-    return shapes, largest_bias, np.round(mean, 1) + 0.0, np.round(variance, 1), follows_rng
+    numbers = "those of rng"
+    if any(len(np.unique(W, axis=0)) < len(W) for W in weights):
+        numbers = "equal in several neurons"
+    elif not all(np.array_equal(W, V) for W, (V, _) in zip(weights, again)):
+        numbers = "different ones for the same seed"
+    elif any(np.array_equal(W, V) for W, (V, _) in zip(weights, other)):
+        numbers = "the same ones for another seed"
+    return shapes, largest_bias, np.round(mean, 1) + 0.0, np.round(variance, 1), numbers
 
 
 check = Check(
     "init_params",
     pytorch,
-    returns={"shapes": 1, "largest_bias": 1, "mean": 1, "variance_times_n_in": 2, "follows_rng": 1},
+    returns={"shapes": 1, "largest_bias": 1, "mean": 1, "variance_times_n_in": 2, "numbers": 1},
     tolerance={"mean": 0.15, "variance_times_n_in": 0.15},
     probe=probe,
     numpy_only=True,
@@ -643,16 +647,20 @@ def pytorch(X, y, batch_size, seed):
     labels = torch.cat([y_batch for _, y_batch in batches])
     pairs = sum(int((X_b == X[y_b]).all(dim=1).sum()) for X_b, y_b in batches)
     sizes = [len(y_batch) for _, y_batch in batches]
-    return sizes, sorted(labels.tolist()), pairs, "new in every epoch", True
+    return sizes, sorted(labels.tolist()), pairs, "new in every epoch", "rng"
 
 
 # The class of sample i is i here, so that the batches tell which samples they hold.
 def probe(minibatches, X, y, batch_size, seed):
     original = X.copy()
+
+    def epoch_case(rng):
+        return pairs_in(minibatches(X, y, batch_size, rng), "X_batch, y_batch", (2, 1))
+
     rng = np.random.default_rng(seed)
-    first, second = (list(minibatches(X, y, batch_size, rng)) for _ in range(2))
-    again = list(minibatches(X, y, batch_size, np.random.default_rng(seed)))
-    other = list(minibatches(X, y, batch_size, np.random.default_rng(seed + 1)))
+    first, second = epoch_case(rng), epoch_case(rng)
+    again = epoch_case(np.random.default_rng(seed))
+    other = epoch_case(np.random.default_rng(seed + 1))
 
     def order_case(batches):
         return [int(i) for _, y_batch in batches for i in y_batch]
@@ -665,8 +673,12 @@ def probe(minibatches, X, y, batch_size, seed):
     order = "the same in every epoch" if same else "new in every epoch"
     if order_case(first) == sorted(order_case(first)):
         order = "that of X, not shuffled"
-    follows_rng = order_case(first) == order_case(again) != order_case(other)
-    return sizes, sorted(order_case(first)), pairs, order, follows_rng
+    source = "rng"
+    if order_case(first) != order_case(again):
+        source = "something else: the same seed gives another order"
+    elif order_case(first) == order_case(other):
+        source = "something else: another seed gives the same order"
+    return sizes, sorted(order_case(first)), pairs, order, source
 
 
 def samples_case(N, batch_size, seed):
@@ -677,7 +689,7 @@ def samples_case(N, batch_size, seed):
 check = Check(
     "minibatches",
     pytorch,
-    returns={"sizes": 1, "samples": 1, "right_pairs": 1, "order": 1, "follows_rng": 1},
+    returns={"sizes": 1, "samples": 1, "right_pairs": 1, "order": 1, "source_of_order": 1},
     probe=probe,
     numpy_only=True,
 )
@@ -937,14 +949,16 @@ def pytorch(params, X, y, epochs, batch_size, lr, lam, seed):
 # the samples comes from, and that it changes.
 def probe(train, params, X, y, epochs, batch_size, lr, lam, seed):
     def short_case(start, rounds, seed):
-        trained, _ = train(start, X, y, rounds, 2, 0.2, 0.0, np.random.default_rng(seed))
-        return trained
+        rng = np.random.default_rng(seed)
+        return two_values(train(start, X, y, rounds, 2, 0.2, 0.0, rng), "trained, history")[0]
 
     def equal_case(one, two):
         pairs = zip(one, two)
         return all(np.allclose(u, v, 1e-9) for p, q in pairs for u, v in zip(p, q))
 
-    trained, history = train(params, X, y, epochs, batch_size, lr, lam, np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    result = train(params, X, y, epochs, batch_size, lr, lam, rng)
+    trained, history = two_values(result, "trained, history")
     once = short_case(params, 1, seed)
     from_rng = equal_case(once, short_case(params, 1, seed))
     from_rng = from_rng and not equal_case(once, short_case(params, 1, seed + 1))
@@ -953,12 +967,12 @@ def probe(train, params, X, y, epochs, batch_size, lr, lam, seed):
     return trained, history, from_rng, new_order
 
 
-def training_case(N, sizes, alike=False):
+def training_case(N, sizes, scale=0.5, alike=False):
     X = np.repeat(normal(size=(1, sizes[0])), N, axis=0) if alike else normal(size=(N, sizes[0]))
     y = np.full(N, 1) if alike else rng.integers(sizes[-1], size=N)
     pairs = zip(sizes, sizes[1:])
     return {
-        "params": [(0.5 * normal(size=(m, n)), 0.5 * normal(size=m)) for n, m in pairs],
+        "params": [(scale * normal(size=(m, n)), scale * normal(size=m)) for n, m in pairs],
         "X": X,
         "y": y,
     }
@@ -993,7 +1007,7 @@ check.case(
 ### BEGIN HIDDEN TESTS
 check.hidden.case(
     "tiny steps, so that every sample counts alike",
-    **training_case(24, [6, 5, 4]),
+    **training_case(24, [6, 5, 4], scale=0.1),
     epochs=2,
     batch_size=4,
     lr=1e-7,

@@ -2,6 +2,6 @@
 
 from autograder.checks.check import Check
 from autograder.checks.reference import Twin, recorded_edges
-from autograder.checks.training import optimizer_steps
+from autograder.checks.training import optimizer_steps, pairs_in, two_values
 
-__all__ = ["Check", "Twin", "optimizer_steps", "recorded_edges"]
+__all__ = ["Check", "Twin", "optimizer_steps", "pairs_in", "recorded_edges", "two_values"]

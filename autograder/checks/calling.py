@@ -21,6 +21,13 @@ from autograder.checks.reference import Twin, torch_forbidden, torch_left_as_fou
 
 Function = Callable[..., Any]
 
+# Of a longer list of arrays, a report shows the first and the number.
+MOST_SHOWN = 6
+
+
+class Misfit(ValueError):
+    """Raised by a probe for an answer of another form: ``returned None, expected …``."""
+
 
 @dataclass
 class Call:
@@ -81,6 +88,9 @@ def call(
                     returned = probe(function, *arguments)
                 else:
                     returned = function(*arguments)
+        except Misfit as misfit:
+            result.misfit = str(misfit)
+            return result
         except KeyboardInterrupt:  # the grader's time limit, or the student at the keyboard
             raise
         except BaseException as error:  # a student's sys.exit() must not end the test cell
@@ -170,8 +180,11 @@ def _brief(value: Any) -> str:
         return str(value.shape)
     if isinstance(value, Twin):
         return f"= {value}"
-    if isinstance(value, (list, tuple)) and any(isinstance(v, np.ndarray) for v in value):
-        return "[" + ", ".join(_brief(v) for v in value) + "]"
+    if isinstance(value, (list, tuple)) and _arrays(value):
+        parts = [_brief(v) for v in value[:MOST_SHOWN]]
+        if len(value) > MOST_SHOWN:
+            parts = [parts[0], f"… {len(value)} in all"]
+        return f"({', '.join(parts)})" if isinstance(value, tuple) else f"[{', '.join(parts)}]"
     if isinstance(value, Mapping) and any(isinstance(v, np.ndarray) for v in value.values()):
         return "{" + describe({str(key): v for key, v in value.items()}) + "}"
     return f"= {value!r}"

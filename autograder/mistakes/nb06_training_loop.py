@@ -94,6 +94,29 @@ def init_params(layer_sizes, rng):
 
 @mistake(
     "init_params",
+    "the-global-generator",
+    "The weights come from np.random, the generator of everybody: the same seed gives other ones.",
+)
+def init_params(layer_sizes, rng):
+    pairs = zip(layer_sizes, layer_sizes[1:])
+    return [(np.random.normal(0, np.sqrt(2 / n), size=(m, n)), np.zeros(m)) for n, m in pairs]
+
+
+@mistake(
+    "init_params",
+    "random-biases",
+    "The biases are random too. They start at zero.",
+)
+def init_params(layer_sizes, rng):
+    pairs = zip(layer_sizes, layer_sizes[1:])
+    return [
+        (rng.normal(0, np.sqrt(2 / n), size=(m, n)), rng.normal(0, np.sqrt(2 / n), size=m))
+        for n, m in pairs
+    ]
+
+
+@mistake(
+    "init_params",
     "one-sided",
     "All weights are positive: numbers between 0 and 1 do not have the mean 0.",
 )
@@ -494,6 +517,15 @@ def minibatches(X, y, batch_size, rng):
 
 @mistake(
     "minibatches",
+    "the-global-generator",
+    "The order comes from np.random, the generator of everybody, and cannot be repeated with a seed.",
+)
+def minibatches(X, y, batch_size, rng):
+    return _cut(X, y, np.random.permutation(len(X)), batch_size)
+
+
+@mistake(
+    "minibatches",
     "inputs-shuffled",
     "The arrays that were given are shuffled themselves. Their owner finds them in another order.",
 )
@@ -635,10 +667,21 @@ def train(params, X, y, epochs, batch_size, lr, lam, rng):
 @mistake(
     "train",
     "shuffled-once",
-    "Every epoch has the same batches: they are made once, before the loop over epochs.",
+    "Every epoch has the same batches. Where are they made, and does rng go on from epoch to epoch?",
 )
 def train(params, X, y, epochs, batch_size, lr, lam, rng):
     return _run(params, X, y, epochs, batch_size, lr, lam, rng, once=True)
+
+
+@mistake(
+    "train",
+    "order-of-its-own",
+    "The order changes from epoch to epoch, but it does not come from rng: every seed gives the same "
+    "training.",
+)
+def train(params, X, y, epochs, batch_size, lr, lam, rng):
+    mine = np.random.default_rng(0)
+    return _run(params, X, y, epochs, batch_size, lr, lam, mine)
 
 
 @mistake(
@@ -835,6 +878,35 @@ def momentum_update(params, grads, velocity, lr, beta):
 
 @mistake(
     "momentum_update",
+    "step-for-velocity",
+    "The parameters are right, but your velocity holds the step itself, with η and a minus sign. The "
+    "card has both in the second formula.",
+)
+def momentum_update(params, grads, velocity, lr, beta):
+    def rule(p, g, v):
+        v = beta * v - lr * g
+        return p + v, v
+
+    return _momentum(params, grads, velocity, lr, beta, rule)
+
+
+@mistake(
+    "momentum_update",
+    "parameters-overwritten",
+    "The parameters that were given are changed in place. Build new arrays.",
+)
+def momentum_update(params, grads, velocity, lr, beta):
+    new_velocity = []
+    for (W, b), (dW, db), (vW, vb) in zip(params, grads, velocity):
+        vW, vb = beta * vW + dW, beta * vb + db
+        W -= lr * vW
+        b -= lr * vb
+        new_velocity.append((vW, vb))
+    return params, new_velocity
+
+
+@mistake(
+    "momentum_update",
     "plain-sgd",
     "The parameters move by the gradient alone. Where is the velocity used?",
 )
@@ -971,6 +1043,24 @@ def adam_update(params, grads, state, lr, beta1, beta2, eps):
         beta2,
         eps,
         lambda g, m, v, t: m / (1 - beta1**t) / np.sqrt(v / (1 - beta2**t) + eps),
+    )
+
+
+@mistake(
+    "adam_update",
+    "epsilon-before-the-correction",
+    "ε is added to the root of v before v is corrected. The formula corrects first.",
+)
+def adam_update(params, grads, state, lr, beta1, beta2, eps):
+    return _adam(
+        params,
+        grads,
+        state,
+        lr,
+        beta1,
+        beta2,
+        eps,
+        lambda g, m, v, t: m / (1 - beta1**t) * np.sqrt(1 - beta2**t) / (np.sqrt(v) + eps),
     )
 
 
@@ -1127,7 +1217,7 @@ def adam_update(params, grads, state, lr, beta1, beta2, eps):
 @mistake(
     "adam_update",
     "state-overwritten",
-    "The dict that was given is changed. Build a new one and leave the old as it is.",
+    "The state that was given is changed, the dict or an array in it. Build new ones.",
 )
 def adam_update(params, grads, state, lr, beta1, beta2, eps):
     new, kept = _adam(params, grads, state, lr, beta1, beta2, eps)

@@ -5,7 +5,8 @@ import copy
 import numpy as np
 import pytest
 
-from autograder.checks import Check, optimizer_steps
+from autograder.checks import Check, optimizer_steps, pairs_in, two_values
+from autograder.checks.calling import Misfit, describe
 
 PARAMS = [(np.ones((2, 3)), np.zeros(2))]
 GRADIENTS = [[(np.full((2, 3), k), np.full(2, k))] for k in (1.0, 2.0, 4.0)]
@@ -54,7 +55,7 @@ def test_a_state_that_is_changed_later_shows_in_the_first_one():
 
 @pytest.mark.parametrize("returned", [PARAMS, (PARAMS, {}, 1), None])
 def test_other_than_two_values_is_said(returned):
-    with pytest.raises(ValueError, match="expected new parameters and a new state"):
+    with pytest.raises(Misfit, match="expected 2 values: new parameters, a new state"):
         optimizer_steps(lambda *_: returned, PARAMS, GRADIENTS, {})
 
 
@@ -76,3 +77,64 @@ def test_a_probe_forbids_torch_only_where_the_answer_is_numpy(monkeypatch, numpy
     )
     check.case("one", x=np.array([0.5, 1.0]))
     assert check.grade() == points
+
+
+PAIR = (np.ones((2, 3)), np.ones(2))
+
+
+@pytest.mark.parametrize("returned", [[PAIR, PAIR], (list(PAIR), PAIR), iter([PAIR, PAIR])])
+def test_pairs_may_stand_in_a_list_or_come_one_by_one(returned):
+    pairs = pairs_in(returned, "W, b", (2, 1))
+    assert len(pairs) == 2 and all(W.shape == (2, 3) and b.shape == (2,) for W, b in pairs)
+
+
+@pytest.mark.parametrize(
+    ("returned", "sentence"),
+    [
+        (None, "returned None, expected pairs (W, b)."),
+        (7, "returned an int, expected pairs (W, b)."),
+        ({0: PAIR}, "returned a dict, expected pairs (W, b)."),
+        ([np.ones((2, 3))], "has a NumPy array of shape (2, 3) in what it returned, expected"),
+        ([[1, 2, 3]], "has a list of 3 entries in what it returned, expected"),
+        ([PAIR[::-1]], "returned a pair whose W has shape (2,), expected 2 axes."),
+    ],
+)
+def test_what_is_not_made_of_pairs_is_said(returned, sentence):
+    with pytest.raises(Misfit) as raised:
+        pairs_in(returned, "W, b", (2, 1))
+    assert str(raised.value).startswith(sentence)
+
+
+def test_a_generator_that_fails_is_not_taken_for_one_of_another_form():
+    def failing():
+        yield PAIR
+        raise TypeError("inside")
+
+    with pytest.raises(TypeError, match="inside"):
+        pairs_in(failing(), "W, b")
+
+
+def no_pairs(x):
+    return None
+
+
+def test_a_misfit_of_a_probe_is_reported_in_the_words_of_a_misfit(monkeypatch, capsys):
+    monkeypatch.setitem(globals(), "no_pairs", no_pairs)
+    check = Check(
+        "no_pairs",
+        lambda x: x,
+        returns={"y": 1},
+        probe=lambda no_pairs, x: two_values(no_pairs(x), "W, b")[0],
+    )
+    check.case("one", x=np.ones(2))
+    assert check.grade() == 0.0
+    assert capsys.readouterr().out.startswith("no_pairs returned None, expected 2 values: W, b.")
+
+
+def test_a_report_names_the_shapes_of_nested_layers():
+    layers = [(np.ones((2, 3)), np.ones(2)), (np.ones((4, 2)), np.ones(4))]
+    assert describe({"params": layers}) == "params [((2, 3), (2,)), ((4, 2), (4,))]"
+    assert describe({"gradients": [layers] * 20}) == (
+        "gradients [[((2, 3), (2,)), ((4, 2), (4,))], … 20 in all]"
+    )
+    assert describe({"sizes": [1, 2]}) == "sizes = [1, 2]"
