@@ -1824,6 +1824,6 @@ if pictures.attempt(fit_step, params, X, Y, 0.05):
 # - Under `no_grad()` there is no graph, and nothing to remember.
 #
 # **Next.** Notebook 08 (`08-transformer-block`) writes the whole block of a language model backward by
-# hand again, with attention and layer normalization: the fast way, with no engine. In notebook 06
-# (`06-training-loop`) such gradients train a network on handwritten digits. Back to notebook
+# hand again, with attention and layer normalization: the fast way, with no engine. In notebook
+# [06](../06-training-loop/06-training-loop.ipynb) such gradients train a network on handwritten digits. Back to notebook
 # [05](../05-regularized-mlp-derivation/05-regularized-mlp-derivation.ipynb), whose graph this was.

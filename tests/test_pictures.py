@@ -1,5 +1,7 @@
 """The guard in front of a picture: one sentence instead of a traceback."""
 
+import threading
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -41,10 +43,26 @@ def changing(z):
     return z
 
 
+def yielding_what_is_not_written(z):
+    yield z
+    yield unwritten(z)
+
+
+def endless(z):
+    while True:
+        yield z
+
+
+def talkative(z):
+    print("talk")
+    return z
+
+
 @pytest.mark.parametrize(
     "function, expected, sentence",
     [
         (unwritten, {}, "Write unwritten first"),
+        (yielding_what_is_not_written, {}, "Write unwritten first"),
         (calling_an_unwritten_one, {}, "Write unwritten first"),
         (with_an_unwritten_argument, {}, "Write unwritten first"),
         (raising_in_a_lambda, {}, "Write raising_in_a_lambda first"),
@@ -206,3 +224,28 @@ def test_attempt_returns_the_answer_or_names_what_is_missing(capsys):
     assert capsys.readouterr().out == ""
     assert pictures.attempt(Tool) is None
     assert "Write Tool.__init__ first" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("function", [endless, talkative])
+def test_a_trial_ends_and_prints_nothing(function, capsys):
+    assert written(function, np.zeros(2))
+    assert capsys.readouterr().out == ""
+
+
+def test_progress_gives_every_step_and_shows_them_on_standard_output(capsys):
+    assert list(pictures.progress("abc", "letters")) == ["a", "b", "c"]
+    shown = capsys.readouterr()
+    assert "letters" in shown.out and "3/3" in shown.out and shown.err == ""
+
+
+def test_progress_starts_no_thread():
+    before = threading.active_count()
+    for _ in pictures.progress(range(3)):
+        assert threading.active_count() == before
+
+
+def test_without_output_drops_what_is_printed(capsys):
+    with pictures.without_output():
+        print("dropped")
+        list(pictures.progress(range(2)))
+    assert capsys.readouterr().out == ""
