@@ -1068,7 +1068,9 @@ if start is not None:
 # the two curves at the end?
 
 # %%
-if start is not None:
+if start is None:
+    print("The training above comes first; its cell says what is missing.")
+else:
     rng, params = np.random.default_rng(83), start
     right = {"training set": [], "test set": []}
     for epoch in progress(range(30)):
@@ -1096,7 +1098,9 @@ if start is not None:
 # Which scans does the network still get wrong? Look at them before you call it stupid.
 
 # %%
-if start is not None:
+if start is None:
+    print("The training above comes first; its cell says what is missing.")
+else:
     answers = np.argmax(network_logits(trained, X_test), axis=1)
     wrong = np.flatnonzero(answers != y_test)
     print(f"{len(wrong)} of {len(y_test)} are wrong")
@@ -1151,7 +1155,9 @@ def my_losses(params, batches, lr, lam):
     return losses
 
 
-if start is not None:
+if start is None:
+    print("The training above comes first; its cell says what is missing.")
+else:
     twenty = list(minibatches(X_train, y_train, 32, np.random.default_rng(84)))[:20]
     mine = my_losses(start, twenty, 0.2, 1e-4)
     fig, ax = plt.subplots()
@@ -1180,7 +1186,9 @@ if start is not None:
 # different ones. Before you run it: what happens on the left end, what on the right?
 
 # %%
-if start is not None:
+if start is None:
+    print("The training above comes first; its cell says what is missing.")
+else:
     rates, reached = np.logspace(-3, 1, 10), []
     for rate in progress(rates):
         with np.errstate(all="ignore"), pictures.without_output():
@@ -1547,7 +1555,9 @@ if three_ready:
 # it.
 
 # %%
-if three_ready and start is not None:
+if not three_ready or start is None:
+    print("The training and the three updates come first.")
+else:
     fig, ax = plt.subplots()
     for name, lr in [("SGD", 0.2), ("momentum", 0.05), ("Adam", 0.01)]:
         rng, step, params, state = np.random.default_rng(88), walker(name, lr), start, None
@@ -1723,7 +1733,7 @@ first_steps = {
     "momentum": lambda params, grads, lr: walker("momentum", lr)(params, grads, None)[0],
     "Adam": lambda params, grads, lr: walker("Adam", lr)(params, grads, None)[0],
 }
-if three_ready and written(l2_is_weight_decay, sgd_update):
+if written(l2_is_weight_decay, sgd_update) and three_ready:
     for name, update in first_steps.items():
         print(
             f"{name}: an L2 penalty is weight decay in the first step: {l2_is_weight_decay(update)}"
@@ -1735,7 +1745,9 @@ if three_ready and written(l2_is_weight_decay, sgd_update):
 # length of the first weight matrix.
 
 # %%
-if three_ready and start is not None:
+if not three_ready or start is None:
+    print("The training and the three updates come first.")
+else:
     fig, panels = plt.subplots(1, 2, figsize=(8, 3))
     for ax, (name, lr, lam) in zip(panels, [("SGD", 0.2, 0.01), ("Adam", 0.005, 0.01)]):
         for way, color, style in [
