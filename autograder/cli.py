@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from autograder.errors import UserError
+from autograder.grading.limits import Limits
 
 app = typer.Typer(
     add_completion=False,
@@ -26,6 +27,10 @@ Course = Annotated[Path, typer.Option(help="The folder that holds source/.")]
 GradebookUrl = Annotated[
     str | None, typer.Option(help="URL of the gradebook; sqlite:///gradebook.db of the course.")
 ]
+MEGA = 10**6
+MEMORY_MB = Limits.memory_bytes >> 20
+FILE_MB = Limits.file_bytes // MEGA
+OUTPUT_MB = Limits.output_bytes // MEGA
 Seconds = Annotated[float | None, typer.Option(min=0.1, help="Seconds a cell may take.")]
 
 
@@ -112,6 +117,21 @@ def grade(
         bool, typer.Option(help="Grade also where this machine cannot confine student code.")
     ] = False,
     timeout: Seconds = None,
+    notebook_seconds: Annotated[
+        float, typer.Option(min=1, help="Seconds a notebook may take.")
+    ] = Limits.notebook_seconds,
+    cpu_seconds: Annotated[
+        float, typer.Option(min=1, help="Seconds of processor time a notebook may take.")
+    ] = Limits.cpu_seconds,
+    memory_mb: Annotated[int, typer.Option(min=64, help="Memory of a notebook.")] = MEMORY_MB,
+    processes: Annotated[
+        int, typer.Option(min=0, help="Processes that a notebook may start.")
+    ] = Limits.processes,
+    open_files: Annotated[
+        int, typer.Option(min=16, help="Files a notebook may have open.")
+    ] = Limits.files,
+    file_mb: Annotated[int, typer.Option(min=1, help="Size of a file it may write.")] = FILE_MB,
+    output_mb: Annotated[int, typer.Option(min=1, help="What a cell may print.")] = OUTPUT_MB,
     course: Course = Path(),
 ) -> None:
     """Grade a class into nbgrader's gradebook."""
@@ -121,7 +141,16 @@ def grade(
         course,
         names,
         json_file=json_file,
-        cell_seconds=timeout,
+        limits={
+            "cell_seconds": timeout,
+            "notebook_seconds": notebook_seconds,
+            "cpu_seconds": cpu_seconds,
+            "memory_bytes": memory_mb << 20,
+            "processes": processes,
+            "files": open_files,
+            "file_bytes": file_mb * MEGA,
+            "output_bytes": output_mb * MEGA,
+        },
         every_cell=every_cell,
         unconfined=unconfined,
         feedback=feedback,
@@ -133,11 +162,17 @@ def grade(
 
 
 @app.command()
-def feedback(names: Names = None, gradebook: GradebookUrl = None, course: Course = Path()) -> None:
+def feedback(
+    names: Names = None,
+    gradebook: GradebookUrl = None,
+    workers: Annotated[int, typer.Option(min=1, help="Pages at the same time.")] = 2,
+    course: Course = Path(),
+) -> None:
     """Write nbgrader's feedback page for every graded submission."""
     from autograder import commands
 
-    commands.feedback(course, names, gradebook)
+    if not commands.feedback(course, names, gradebook, workers):
+        raise typer.Exit(2)
 
 
 @app.command()

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import contextlib
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from autograder.course import CourseFolder, nbgrader_config
 from autograder.errors import UserError
 from autograder.files import require_writable
-from autograder.grading.engine import Engine, KernelEngine
+from autograder.grading.engine import KernelEngine
 from autograder.grading.grade import Grading, grade_class
 from autograder.grading.isolated.engine import IsolatedEngine
 from autograder.grading.isolated.plan import Plan, plan_for
 from autograder.grading.isolated.walls import Walls
 from autograder.grading.isolated.warmth import Preload
 from autograder.grading.limits import Limits
+from autograder.grading.pool import Workers
 from autograder.grading.results import Result, Unreadable
-from autograder.reports.feedback import write_feedback, write_reason
+from autograder.reports.feedback import FeedbackWriter, Written, write_feedback, write_reason
 from autograder.reports.records import RecordFile
 from autograder.reports.table import ClassTable
 from autograder.terminal import bar, console
@@ -49,7 +53,7 @@ def grade(
     names: Sequence[str] | None,
     *,
     json_file: Path | None,
-    cell_seconds: float | None,
+    limits: Mapping[str, Any],
     every_cell: bool,
     unconfined: bool,
     **options: Any,
@@ -59,19 +63,34 @@ def grade(
     wanted = folder.select_assignments(names or [])
     if json_file is not None:
         require_file(json_file)
-    engine = course_engine(folder, wanted, cell_seconds, every_cell, unconfined)
+    chosen = dict(limits)
+    chosen["cell_seconds"] = chosen["cell_seconds"] or configured_seconds(folder)
+    bounds = Limits(**chosen)
+    engine = course_engine(folder, wanted, bounds, every_cell=every_cell, unconfined=unconfined)
     grade_and_report(folder, wanted, engine, json_file=json_file, **options)
 
 
-def feedback(course: Path, names: Sequence[str] | None, gradebook: str | None) -> None:
-    """Write nbgrader's feedback page for every graded submission."""
+def feedback(
+    course: Path, names: Sequence[str] | None, gradebook: str | None, workers: int
+) -> bool:
+    """Write nbgrader's page for every graded submission; False when not one could be made."""
     folder = CourseFolder(course.resolve())
-    wanted = folder.select(names or [])
+    wanted = folder.select_assignments(names or [])
     if not (folder.root / "autograded").is_dir():
         raise UserError(f"{folder.root} has no folder autograded/; run autograder grade first.")
     with bar("feedback") as progress:
-        pages = write_feedback(folder, wanted, gradebook, progress)
-    print(f"{len(pages)} pages in {folder.root / 'feedback'}.")
+        written = write_feedback(folder, wanted, gradebook, progress, workers=workers)
+    say_what_failed(written)
+    print(f"{written.pages} pages in {folder.root / 'feedback'}.")
+    return bool(written.pages or not written.failed)
+
+
+def say_what_failed(written: Written) -> None:
+    """A sentence for each page that could not be made."""
+    for problem in written.problems:
+        print(f"autograder: no page for {problem}", file=sys.stderr)
+    if more := written.failed - len(written.problems):
+        print(f"autograder: {more} more pages could not be made.", file=sys.stderr)
 
 
 def demo(course: Path, directory: Path, workers: int) -> None:
@@ -81,7 +100,7 @@ def demo(course: Path, directory: Path, workers: int) -> None:
     folder = CourseFolder(course.resolve())
     made = make_class(folder, directory.absolute())
     names = made.names()
-    engine = course_engine(made, names)
+    engine = course_engine(made, names, Limits(cell_seconds=configured_seconds(made)))
     grade_and_report(made, names, engine, feedback=True, workers=workers, force=True)
     print(f"gradebook: {made.root / 'gradebook.db'}")
     print(f"feedback:  {made.root / 'feedback'}/<student>/<notebook>/<notebook>.html")
@@ -91,11 +110,12 @@ def demo(course: Path, directory: Path, workers: int) -> None:
 def grade_and_report(
     folder: CourseFolder,
     names: list[str],
-    engine: Engine,
+    engine: IsolatedEngine,
     *,
     json_file: Path | None = None,
     feedback: bool = False,
     gradebook: str | None = None,
+    workers: int = 1,
     **options: Any,
 ) -> None:
     """Grade, write records and pages, and show the table."""
@@ -111,22 +131,36 @@ def grade_and_report(
                 write_reason(folder, result)
 
     try:
-        with bar("grading") as progress:
+        with ExitStack() as stack:
+            # Workers first, so that they hold nothing of what comes after.
+            executor = stack.enter_context(Workers(workers))
+            servers = stack.enter_context(contextlib.closing(engine.started()))
+            if feedback:
+                writer = FeedbackWriter(folder, gradebook, workers)
+                options["saved"] = stack.enter_context(writer).add
+            progress = stack.enter_context(bar("grading"))
             grading = grade_class(
-                folder, names, engine, record, gradebook=gradebook, progress=progress, **options
+                folder,
+                names,
+                engine.served_by(servers),
+                record,
+                gradebook=gradebook,
+                workers=workers,
+                progress=progress,
+                executor=executor,
+                **options,
             )
         if records is not None:
             records.finish(grading.layers)
     finally:
         if records is not None:
             records.discard()
-    if feedback:
-        with bar("feedback") as progress:
-            write_feedback(folder, names, gradebook, progress)
     console().print(table.rich())
     for sentence in table.more(), *how(grading):
         if sentence:
             print(sentence)
+    if feedback:
+        say_what_failed(writer.written)
 
 
 def how(grading: Grading) -> Iterator[str]:
@@ -144,17 +178,22 @@ def how(grading: Grading) -> Iterator[str]:
             yield f"{words} while grading: {', '.join(layers)}."
 
 
+def configured_seconds(course: CourseFolder) -> float:
+    """How long a cell may take, as ``nbgrader_config.py`` says."""
+    config = nbgrader_config(course)
+    return float(config.get("Execute", {}).get("timeout", Limits.cell_seconds))
+
+
 def course_engine(
     course: CourseFolder,
     names: Sequence[str],
-    cell_seconds: float | None = None,
+    limits: Limits,
+    *,
     every_cell: bool = False,
     unconfined: bool = False,
 ) -> IsolatedEngine:
-    """The engine with the limits of ``nbgrader_config.py``, or of the command line."""
+    """The engine that grades these assignments on this machine."""
     config = nbgrader_config(course)
-    seconds = cell_seconds or float(config.get("Execute", {}).get("timeout", Limits.cell_seconds))
-    limits = Limits(cell_seconds=seconds)
     plans: dict[str, Plan] = {}
     for assignment in names:
         for name in course.notebooks(assignment):

@@ -27,6 +27,13 @@ Function = Callable[..., Any]
 PROBE_SOURCE = "__probe_source__"
 
 
+class Misfit(Exception):
+    """A probe raises it for an answer that it cannot read.
+
+    The text goes on after the name of the function: ``returned ndarray, expected a tensor.``
+    """
+
+
 @dataclass
 class Call:
     """What came of one call. ``values`` maps each quantity to what was returned for it."""
@@ -66,6 +73,7 @@ def call(
     """Call ``function`` with copies of ``inputs``, by position, and take its answer apart.
 
     With a ``probe``, the probe is called instead, with the function first; torch is then allowed.
+    A probe that cannot read the answer raises ``Misfit``.
     With ``separate``, no two quantities may share memory.
     """
     away = getattr(function, "through", None)
@@ -91,6 +99,9 @@ def call(
             else:
                 with torch_forbidden():
                     returned = function(*arguments)
+        except Misfit as misfit:
+            result.misfit = str(misfit)
+            return result
         except KeyboardInterrupt:  # the grader's time limit, or the student at the keyboard
             raise
         except BaseException as error:  # a student's sys.exit() must not end the test cell
@@ -282,8 +293,10 @@ def _brief(value: Any) -> str:
         return str(value.shape)
     if isinstance(value, Twin):
         return f"= {value}"
-    if isinstance(value, (list, tuple)) and any(isinstance(v, np.ndarray) for v in value):
+    if isinstance(value, list) and _arrays(value):
         return "[" + ", ".join(_brief(v) for v in value) + "]"
+    if isinstance(value, tuple) and _arrays(value):
+        return "(" + ", ".join(_brief(v) for v in value) + ("," if len(value) == 1 else "") + ")"
     if isinstance(value, Mapping) and any(isinstance(v, np.ndarray) for v in value.values()):
         return "{" + describe({str(key): v for key, v in value.items()}) + "}"
     return f"= {value!r}"

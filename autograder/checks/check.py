@@ -122,6 +122,10 @@ class Check:
     returns arrays. ``typed`` is for numbers that the student types in: there is no call.
     ``may_share`` names quantities that may hold the inputs themselves, such as a cache.
     ``separate`` asks for quantities of which no two share memory.
+
+
+    An aspect of a function without a single right quantity is worth nothing.
+    ``aspects_alone`` lifts that, for an aspect that is work of its own.
     """
 
     def __init__(
@@ -139,6 +143,7 @@ class Check:
         typed: bool = False,
         may_share: Sequence[str] = (),
         separate: bool = False,
+        aspects_alone: bool = False,
     ) -> None:
         self.name = name
         self.functions = (name,) if backward is None else (name, backward)
@@ -156,6 +161,7 @@ class Check:
         self.typed = typed
         self._may_share = frozenset(may_share)
         self._separate = separate
+        self._aspects_alone = aspects_alone
         self._names = tuple(self.returns)
         if separate and backward is not None:
             raise ValueError("separate=True is for an exercise of one function.")
@@ -307,8 +313,8 @@ class Check:
         unclean = any(not case.call.clean for case in self.cases)
         if unclean:
             base *= UNCLEAN
-        # A property of a function whose numbers are all wrong is worth nothing.
-        lost = [a for a in self.aspects if base == 0.0 or not self._holds(a)]
+        worthless = base == 0.0 and not self._aspects_alone
+        lost = [a for a in self.aspects if worthless or not self._holds(a)]
         points = round(float(base + sum(p for a, p in self.aspects.items() if a not in lost)), 6)
         failed = [case for case in self.cases if case.failed]
         if not failed:
@@ -407,7 +413,9 @@ class Check:
             lines.append(f"  Case{where}: {case.title}.")
             if case.inputs:
                 called_name = " and ".join(self.functions)
-                lines.append(f"  Called {called_name} with {describe(case.inputs)}.")
+                # What a probe gets need not be what the function is called with.
+                how = "Tried" if self.probe else f"Called {called_name}"
+                lines.append(f"  {how} with {describe(case.inputs)}.")
         passed = len(self.cases) - len(failed)
         if len(self.cases) > 1:
             lines.append(f"  {passed} of {len(self.cases)} cases are right.")

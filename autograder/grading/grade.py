@@ -31,6 +31,18 @@ READ_ONLY = 0o444
 Record = Callable[[Sequence[Result | Unreadable]], None]
 
 
+@dataclass(frozen=True)
+class Saved:
+    """A submission whose points are in the gradebook: its executed notebooks, by name."""
+
+    student: str
+    assignment: str
+    notebooks: Mapping[str, bytes | UnreadableError]
+
+
+Hand = Callable[[Sequence[Saved]], None]
+
+
 @dataclass
 class Grading:
     """What came of grading a class, beside the records: how many, and how."""
@@ -54,10 +66,12 @@ def grade_class(
     force: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
     executor: MakeExecutor = processes,
+    saved: Hand = lambda batch: None,
 ) -> Grading:
     """Grade the submissions of ``names`` into the gradebook and ``autograded/``.
 
     ``record`` gets the results of each submission, in the order of the class, as they come.
+    ``saved`` gets what was graded, in the order in which it is saved.
     ``progress`` is told how many of how many are done. What is not newer than its graded version
     is not executed again unless ``force``. Raises ``UserError`` for input that cannot be used.
     """
@@ -70,6 +84,7 @@ def grade_class(
         progress(0, len(submissions))
         for chunk in mark_all(marker, run.works(), workers, executor):
             run.finish(chunk, record)
+            saved(run.saved(chunk))
             progress(run.done, len(submissions))
     return replace(run.grading, layers=engine.layers())
 
@@ -147,6 +162,19 @@ class _Class:
         while self._next in self._early:
             record(self._early.pop(self._next))
             self._next += 1
+
+    def saved(self, chunk: Sequence[Marked]) -> list[Saved]:
+        """The notebooks of a finished chunk; of what was graded before, as it was saved then."""
+        batch: list[Saved] = []
+        for marked in chunk:
+            submission = self._submissions[marked.number]
+            done = replace(submission, folder=self._graded_folder(submission))
+            old = marked.number in self._skipped
+            notebooks = {
+                m.name: done.read(m.name) if old else m.text for m in marked.marks if not m.reason
+            }
+            batch.append(Saved(submission.student, submission.assignment, notebooks))
+        return batch
 
     def _results(
         self, submission: Submission, marks: Sequence[Marks]

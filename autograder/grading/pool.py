@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
+import os
+import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -29,8 +32,40 @@ MakeExecutor = Callable[[int], Executor]
 
 def processes(workers: int) -> Executor:
     """Worker processes on this machine."""
-    # Not forked: a fork of a process with threads may hang.
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    # A fork of a process with threads may hang; without threads it spares a second of imports.
+    forks = sys.platform == "linux" and threading.active_count() == 1
+    context = multiprocessing.get_context("fork" if forks else "spawn")
+    pool = ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_die_with, initargs=(os.getpid(),)
+    )
+    pool.submit(os.getpid)  # now, while there are no threads
+    return pool
+
+
+def _die_with(parent: int) -> None:
+    """A worker does not outlive the run, however that ends."""
+    if sys.platform == "linux":
+        from autograder.grading.sandbox.session import die_with
+
+        die_with(parent)
+
+
+class Workers:
+    """Makes executors of worker processes, the first at once: before there are threads."""
+
+    def __init__(self, workers: int) -> None:
+        self._first: Executor | None = processes(workers)
+
+    def __call__(self, workers: int) -> Executor:
+        first, self._first = self._first, None
+        return first or processes(workers)
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._first is not None:
+            self._first.shutdown()
 
 
 def mark_all(
@@ -41,36 +76,50 @@ def mark_all(
     ``works`` is read as workers become free, so that a large class is never in memory whole.
     """
     chunks = _chunks(works)
-    broken: list[Work] = []
+    while True:
+        suspects: list[Work] = []
+        yield from _round(marker, chunks, workers, make, suspects)
+        if not suspects:
+            return
+        # One of them ended its worker, and with it the whole pool. Each gets a pool of its own.
+        for work in suspects:
+            with make(1) as pool:
+                try:
+                    yield pool.submit(marker.mark_all, [work]).result()
+                except BrokenExecutor:
+                    yield [Marked(work.number, [Marks(n, reason=ENDED) for n in work.notebooks])]
+
+
+def _round(
+    marker: Marker,
+    chunks: Iterator[list[Work]],
+    workers: int,
+    make: MakeExecutor,
+    suspects: list[Work],
+) -> Iterator[list[Marked]]:
+    """Mark until all is done, or until the pool is broken; what was under way then is suspect."""
     with make(workers) as pool:
         waiting: dict[Future[list[Marked]], list[Work]] = {}
-        alive = True
-        while alive:
+        while not suspects:
             for chunk in itertools.islice(chunks, workers * AHEAD - len(waiting)):
                 try:
                     waiting[pool.submit(marker.mark_all, chunk)] = chunk
                 except BrokenExecutor:
-                    broken += chunk
-                    alive = False
+                    suspects += chunk
             if not waiting:
-                break
+                return
             done, _ = wait(waiting, return_when=FIRST_COMPLETED)
             for future in done:
                 chunk = waiting.pop(future)
                 try:
                     yield future.result()
                 except BrokenExecutor:
-                    broken += chunk
-                    alive = False
-        for chunk in waiting.values():
-            broken += chunk
-    # A submission ended its worker, and with it the whole pool. Each that is left gets its own.
-    for work in itertools.chain(broken, *chunks):
-        with make(1) as pool:
+                    suspects += chunk
+        for future, chunk in waiting.items():
             try:
-                yield pool.submit(marker.mark_all, [work]).result()
+                yield future.result()
             except BrokenExecutor:
-                yield [Marked(work.number, [Marks(n, reason=ENDED) for n in work.notebooks])]
+                suspects += chunk
 
 
 def _chunks(works: Iterable[Work]) -> Iterator[list[Work]]:

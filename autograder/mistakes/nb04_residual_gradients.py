@@ -197,6 +197,44 @@ def after_attention():
 
 @mistake(
     "after_attention",
+    "branch-values-for-gradients",
+    "The gradients of the two branch outputs are their values. When such a number rises by 0.01, by "
+    "how much does the loss rise?",
+)
+def after_attention():
+    return {
+        "after_attention": [1.5, 2.3],
+        "after_ffn": [1.7, 2.4],
+        "loss": 4.1,
+        "d_after_ffn": [1.0, 1.0],
+        "d_ffn_output": [0.2, 0.1],
+        "d_after_attention": [1.0, 1.0],
+        "d_attention_output": [0.5, 0.3],
+        "d_x": [1.0, 1.0],
+    }
+
+
+@mistake(
+    "after_attention",
+    "x-on-two-paths",
+    "d_x is twice what it is asked to be. The attention output is a fixed number here: it does not "
+    "move when x moves.",
+)
+def after_attention():
+    return {
+        "after_attention": [1.5, 2.3],
+        "after_ffn": [1.7, 2.4],
+        "loss": 4.1,
+        "d_after_ffn": [1.0, 1.0],
+        "d_ffn_output": [1.0, 1.0],
+        "d_after_attention": [1.0, 1.0],
+        "d_attention_output": [1.0, 1.0],
+        "d_x": [2.0, 2.0],
+    }
+
+
+@mistake(
+    "after_attention",
     "gradients-pile-up",
     "The gradient grows on its way down, as if each plus sign gave its copy twice. On how many "
     "paths does x reach the loss when the branches are fixed numbers?",
@@ -953,6 +991,17 @@ def has_direct_path(make_block):
 def has_direct_path(make_block):
     x = np.random.default_rng(0).normal(size=(3, 4))
     return bool(np.allclose(make_block(0.0)(x), x))
+
+
+@mistake(
+    "has_direct_path",
+    "exactly-the-input",
+    "The test asks whether y is x, to the last digit. A block may miss x by a rounding error, or add "
+    "fixed numbers: compare slopes, and allow for rounding.",
+)
+def has_direct_path(make_block):
+    x = np.random.default_rng(0).normal(size=(3, 4))
+    return bool(np.all(make_block(0.0)(x) == x))
 
 
 @mistake(
