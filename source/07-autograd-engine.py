@@ -753,25 +753,22 @@ class Tensor:
 
     def backward(self):
         """Fill the grad of every tensor behind this one, whose shape is ()."""
+
         ### BEGIN SOLUTION
+        def receive(node, gradient):
+            gradient = unbroadcast(gradient, node.data.shape)
+            node.grad = gradient if node.grad is None else node.grad + gradient
+
         order = topological_order(self)
         for node in order:
             if node.parents:
                 node.grad = None  # what an earlier backward left in the middle is not ours
-        self._receive(np.ones_like(self.data))
+        receive(self, np.ones_like(self.data))
         for node in reversed(order):
             if node.parents:
                 for parent, gradient in zip(node.parents, node.recipe(node.grad), strict=True):
-                    parent._receive(gradient)
+                    receive(parent, gradient)
         ### END SOLUTION
-
-    ### BEGIN SOLUTION
-    def _receive(self, gradient):
-        """Add one contribution, in the shape of the data."""
-        gradient = unbroadcast(gradient, self.data.shape)
-        self.grad = gradient if self.grad is None else self.grad + gradient
-
-    ### END SOLUTION
 
     def __add__(self, other):
         """self + other, a Tensor or a number."""
@@ -1240,8 +1237,9 @@ if result:
 # <details><summary>I'm not sure how to write a context manager.</summary>
 #
 # In one of two ways. A class with `__enter__(self)`, which runs before the block, and
-# `__exit__(self, *error)`, which runs after it. Or a function with one `yield` and
-# `@contextlib.contextmanager` above it: what stands before the `yield` runs before the block.
+# `__exit__(self, *error)`, which runs after it: this is what the cell begins. Or, in place of the
+# class, a function with one `yield` and `@contextlib.contextmanager` above it: what stands before the
+# `yield` runs before the block.
 #
 # </details>
 #
@@ -1264,15 +1262,18 @@ if result:
 class no_grad:
     """A context manager: inside its block, tensors are made without parents."""
 
-    ### BEGIN SOLUTION
     def __enter__(self):
+        """Runs before the block."""
+        ### BEGIN SOLUTION
         self.before = Tensor.recording
         Tensor.recording = False
+        ### END SOLUTION
 
     def __exit__(self, *error):
+        """Runs after the block, also when an error ends it."""
+        ### BEGIN SOLUTION
         Tensor.recording = self.before
-
-    ### END SOLUTION
+        ### END SOLUTION
 
 
 # %% nbgrader={"grade_id": "no_grad-check", "grade": true, "points": 4}

@@ -70,7 +70,11 @@ def test_a_probe_gets_the_objects_that_the_check_uses(capsys):
     check = Check("Opener", lambda x: 2 * x, returns={"y": 1}, probe=probe, uses=["Container"])
     check.case("a vector", x=np.array([1.0, -2.0]))
     assert check.grade() == 1.0
-    capsys.readouterr()
+    globals()["Container"] = None
+    check = Check("Opener", lambda x: 2 * x, returns={"y": 1}, probe=probe, uses=["Container"])
+    check.case("a vector", x=np.array([1.0, -2.0]))
+    assert check.grade() == 0.0
+    assert "Opener is checked with Container, which is not defined yet." in capsys.readouterr().out
 
 
 class Sums:
