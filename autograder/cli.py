@@ -21,6 +21,7 @@ from autograder.grading.isolated.engine import IsolatedEngine
 from autograder.grading.isolated.plan import Plan, plan_for
 from autograder.grading.isolated.walls import Walls
 from autograder.grading.isolated.warmth import Preload
+from autograder.grading.jupyter.engine import ConfinedKernelEngine
 from autograder.grading.results import Result, Unreadable
 from autograder.reports import (
     ClassTable,
@@ -65,6 +66,7 @@ PRELOAD = Preload(
 WAYS = {
     "apart": "with the student's code in a process of its own, apart from the tests",
     "kernel": "in a kernel that the student's code shares with the tests",
+    "unconfined": "in a kernel that the tests share with student code that may do all you may do",
 }
 
 
@@ -248,7 +250,9 @@ def course_engine(
             if plan is not None:
                 plans[f"{assignment}/{name}"] = plan
     walls = Walls.of_this_machine(unconfined=unconfined)
-    otherwise = KernelEngine(limits, config)
+    otherwise: Engine = (
+        KernelEngine(limits, config) if unconfined else ConfinedKernelEngine(limits, config, walls)
+    )
     return IsolatedEngine(plans, otherwise, limits, PRELOAD, walls, every_cell)
 
 
