@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
+import json
 import sys
 import tempfile
 import time
@@ -17,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import nbformat
 from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
@@ -177,6 +179,8 @@ class BoundedExecute(Execute):  # type: ignore[misc]
         self.last = index
         self._bytes = 0
         result: tuple[NotebookNode, Any] = super().preprocess_cell(cell, resources, index)
+        if result[0].get("outputs"):
+            result[0].outputs = [_sound(output) for output in result[0].outputs]
         self.last = index + 1
         return result
 
@@ -190,6 +194,17 @@ class BoundedExecute(Execute):  # type: ignore[misc]
                     task.add_done_callback(lambda done: done.exception())
                 return None
         return super().process_message(msg, cell, cell_index)
+
+
+def _sound(output: NotebookNode) -> NotebookNode:
+    """``output``, or an error in its place where no notebook can hold what the kernel sent."""
+    try:
+        nbformat.validate(output, ref="output", version=4, version_minor=5)
+        json.dumps(output, ensure_ascii=False).encode()
+    except Exception:
+        sentence = "The cell sent an output that a notebook cannot hold."
+        return new_output("error", ename="OutputError", evalue=sentence, traceback=[sentence])
+    return output
 
 
 def _size(content: Any) -> int:
