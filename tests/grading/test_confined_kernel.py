@@ -76,8 +76,8 @@ SYNTAX = {
     "%matplotlib inline\nimport matplotlib.pyplot as plt\nplt.plot([1, 2]);": "<Figure",
     "os.environ['NBGRADER_EXECUTION']": "'autograde'",
     "subprocess.run([sys.executable, '-c', 'print(6 * 7)'], capture_output=True).stdout": "b'42",
-    "import multiprocessing as m\np = m.get_context('fork').Process(target=print, args=('child',))\n"
-    "p.start(); p.join()": "child\n",
+    "import multiprocessing as m\nfork = m.get_context('fork')\n"
+    "p = fork.Process(target=print, args=('child',))\np.start(); p.join()": "child\n",
     "%%capture kept\nprint('kept')": "",
     "kept.stdout": "'kept\\n'",
 }
@@ -239,13 +239,9 @@ while True:
 
 
 @pytest.mark.parametrize("attack", [DEAF, BABBLE, "%%bash\ntrap '' INT\nwhile true; do :; done"])
-def test_what_does_not_hear_is_killed_in_time(
-    attack: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_does_not_hear_is_killed_in_time(attack: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(confined, "GRACE_SECONDS", 1.0)
-    engine = ConfinedKernelEngine(
-        replace(LIMITS, cell_seconds=1), walls=Walls.of_this_machine()
-    )
+    engine = ConfinedKernelEngine(replace(LIMITS, cell_seconds=1), walls=Walls.of_this_machine())
     before = time.monotonic()
     first, deaf, last = run(engine, "1 + 1", attack, "6 * 7")
     assert time.monotonic() - before < 60
@@ -284,11 +280,10 @@ def test_a_message_of_the_wrong_form_harms_nobody(
     assert errors(cell)
 
 
-def test_a_message_too_long_is_not_read(engine: ConfinedKernelEngine) -> None:
+def test_a_message_too_long_is_not_read() -> None:
+    engine = ConfinedKernelEngine(replace(LIMITS, cell_seconds=3), walls=Walls.of_this_machine())
     long = SEND.format("display_data", {"data": {"text/plain": "LONG"}, "metadata": {}})
-    first, cell, _ = run(
-        engine, "1 + 1", long.replace("'LONG'", "'x' * 50_000_000"), "6 * 7"
-    )
+    first, cell, _ = run(engine, "1 + 1", long.replace("'LONG'", "'x' * 50_000_000"), "6 * 7")
     assert text(first) == "2"
     assert len(text(cell)) < LIMITS.output_bytes
     assert errors(cell)
@@ -302,26 +297,24 @@ def test_pictures_without_end_are_stopped(engine: ConfinedKernelEngine) -> None:
 
 
 def test_memory_of_all_its_processes_is_bounded() -> None:
-    limits = replace(LIMITS, memory_bytes=700 * 2**20)
+    limits = replace(LIMITS, memory_bytes=2**30)
     engine = ConfinedKernelEngine(limits, walls=Walls.of_this_machine())
-    one = "block = bytearray(2**30)"
+    one = "block = bytearray(2**31)"
     many = (
         "import os, time\n"
-        "for _ in range(4):\n"
+        "for _ in range(5):\n"
         "    if os.fork() == 0:\n"
-        "        block = bytearray(300 * 2**20)\n"
+        "        block = b'x' * (250 * 2**20)\n"
         "        time.sleep(1000)\n"
         "time.sleep(20)"
     )
     first, second = run(engine, one, many)
     assert errors(first) == ["MemoryError"]
     (error,) = [output for output in second.outputs if output.output_type == "error"]
-    assert (error.ename, error.evalue) == (DEAD, "The notebook used more than 0.683594 GiB.")
+    assert (error.ename, error.evalue) == (DEAD, "The notebook used more than 1 GiB.")
 
 
-def test_a_kernel_that_cannot_be_confined_is_said_so(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_kernel_that_cannot_be_confined_is_said_so() -> None:
     walls = Walls(frozenset({"moat"}))
     with pytest.raises(NoKernelError, match="There is no layer 'moat'"):
         run(ConfinedKernelEngine(LIMITS, walls=walls), "1 + 1")
@@ -342,7 +335,7 @@ def test_the_kernel_ends_with_its_grader(tmp_path: Path) -> None:
         "from autograder.grading.engine import Job\n"
         "from autograder.grading.isolated.walls import Walls\n"
         "from autograder.grading.jupyter.engine import ConfinedKernelEngine\n"
-        "cell = new_code_cell('import os, time; open(\"../tmp/sid\", \"w\")"
+        'cell = new_code_cell(\'import os, time; open("../tmp/sid", "w")'
         ".write(str(os.getsid(0))); time.sleep(1000)')\n"
         "walls = Walls.of_this_machine()\n"
         "ConfinedKernelEngine(walls=walls).execute(Job(new_notebook(cells=[cell])))\n"
