@@ -1,10 +1,13 @@
-# make demo · make test · make mutants · make lab · make lint · make lock
+# make demo · make test · make mutants · make bench · make lab · make lint · make lock
 # Each sets up .venv itself when it is missing or older than the pins.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# What is measured against is not part of the project, and has an environment of its own.
+BENCH := .venv-bench
+BENCH_READY := $(BENCH)/.ready
 JOBS ?= 2
 
 # The lock is complete, and pip need not ask whether there is a newer pip.
@@ -16,7 +19,7 @@ define require_python
 	exit 2; }
 endef
 
-.PHONY: demo test mutants lab lint lock clean
+.PHONY: demo test mutants bench lab lint lock clean
 
 demo: $(READY)
 	$(BIN)/autograder demo
@@ -27,6 +30,10 @@ test: lint
 # Minutes, not seconds: thousands of changed solutions, each graded.
 mutants: $(READY)
 	$(BIN)/autograder validate --mutants
+
+# Some 20 minutes on a machine with nothing else to do. make bench BENCHFLAGS=--quick is a trial.
+bench: $(READY) $(BENCH_READY)
+	$(BIN)/python -m benchmarks.run $(BENCHFLAGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -54,5 +61,11 @@ $(READY): pyproject.toml requirements.lock
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
 	touch $(READY)
 
+$(BENCH_READY): benchmarks/requirements.txt
+	$(require_python)
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/pip install --quiet -r benchmarks/requirements.txt
+	touch $(BENCH_READY)
+
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) $(BENCH) demo

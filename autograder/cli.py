@@ -47,6 +47,10 @@ GradebookUrl = Annotated[
 ]
 Seconds = Annotated[float | None, typer.Option(min=0.1, help="Seconds a cell may take.")]
 
+MEGA = 10**6
+MEMORY_MB = Limits.memory_bytes >> 20
+FILE_MB = Limits.file_bytes // MEGA
+OUTPUT_MB = Limits.output_bytes // MEGA
 # What the warm processes have imported before a notebook comes.
 PRELOAD = Preload(
     student=(
@@ -122,6 +126,21 @@ def grade(
         bool, typer.Option(help="Grade also where this machine cannot confine student code.")
     ] = False,
     timeout: Seconds = None,
+    notebook_seconds: Annotated[
+        float, typer.Option(min=1, help="Seconds a notebook may take.")
+    ] = Limits.notebook_seconds,
+    cpu_seconds: Annotated[
+        float, typer.Option(min=1, help="Seconds of processor time a notebook may take.")
+    ] = Limits.cpu_seconds,
+    memory_mb: Annotated[int, typer.Option(min=64, help="Memory of a notebook.")] = MEMORY_MB,
+    processes: Annotated[
+        int, typer.Option(min=0, help="Processes that a notebook may start.")
+    ] = Limits.processes,
+    open_files: Annotated[
+        int, typer.Option(min=16, help="Files a notebook may have open.")
+    ] = Limits.files,
+    file_mb: Annotated[int, typer.Option(min=1, help="Size of a file it may write.")] = FILE_MB,
+    output_mb: Annotated[int, typer.Option(min=1, help="What a cell may print.")] = OUTPUT_MB,
     course: Course = Path(),
 ) -> None:
     """Grade a class into nbgrader's gradebook."""
@@ -129,7 +148,17 @@ def grade(
     wanted = folder.select_assignments(names or [])
     if json_file is not None:
         require_file(json_file)
-    engine = course_engine(folder, wanted, timeout, every_cell, unconfined)
+    limits = Limits(
+        cell_seconds=timeout or configured_seconds(folder),
+        notebook_seconds=notebook_seconds,
+        cpu_seconds=cpu_seconds,
+        memory_bytes=memory_mb << 20,
+        processes=processes,
+        files=open_files,
+        file_bytes=file_mb * MEGA,
+        output_bytes=output_mb * MEGA,
+    )
+    engine = course_engine(folder, wanted, limits, every_cell=every_cell, unconfined=unconfined)
     grade_and_report(
         folder,
         wanted,
@@ -225,24 +254,29 @@ def demo(
     folder = CourseFolder(course.resolve())
     made = make_class(folder, directory.absolute())
     names = made.names()
-    engine = course_engine(made, names)
+    engine = course_engine(made, names, Limits(cell_seconds=configured_seconds(made)))
     grade_and_report(made, names, engine, feedback=True, workers=workers, force=True)
     print(f"gradebook: {made.root / 'gradebook.db'}")
     print(f"feedback:  {made.root / 'feedback'}/<student>/<notebook>/<notebook>.html")
     print(f"The folder is a whole nbgrader course: cd {made.root} and run nbgrader there.")
 
 
+def configured_seconds(course: CourseFolder) -> float:
+    """How long a cell may take, as ``nbgrader_config.py`` says."""
+    config = nbgrader_config(course)
+    return float(config.get("Execute", {}).get("timeout", Limits.cell_seconds))
+
+
 def course_engine(
     course: CourseFolder,
     names: Sequence[str],
-    cell_seconds: float | None = None,
+    limits: Limits,
+    *,
     every_cell: bool = False,
     unconfined: bool = False,
 ) -> IsolatedEngine:
-    """The engine with the limits of ``nbgrader_config.py``, or of the command line."""
+    """The engine that grades these assignments on this machine."""
     config = nbgrader_config(course)
-    seconds = cell_seconds or float(config.get("Execute", {}).get("timeout", Limits.cell_seconds))
-    limits = Limits(cell_seconds=seconds)
     plans: dict[str, Plan] = {}
     for assignment in names:
         for name in course.notebooks(assignment):

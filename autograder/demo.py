@@ -30,7 +30,7 @@ CELL_SECONDS = 8
 
 
 @dataclass(frozen=True)
-class _Notebook:
+class Material:
     """What the submissions of one notebook are made of."""
 
     name: str
@@ -47,12 +47,16 @@ class _Notebook:
                 cell.source = answers[cell.id]
         return notebook
 
+    def mistakes(self, place: str) -> list[Mistake]:
+        """The records of the bank for what is written in a solution cell."""
+        return [record for name in self.defines[place] for record in mistakes_of(name)]
+
     def place(self, exercise: str) -> str | None:
         """The solution cell in which an exercise is written."""
         return next((cell for cell, names in self.defines.items() if exercise in names), None)
 
 
-Maker = Callable[[_Notebook, CourseFolder], NotebookNode | str]
+Maker = Callable[[Material, CourseFolder], NotebookNode | str]
 
 
 def make_class(course: CourseFolder, directory: Path) -> CourseFolder:
@@ -67,38 +71,53 @@ def make_class(course: CourseFolder, directory: Path) -> CourseFolder:
         shutil.rmtree(directory)
     require_writable(directory)
     (directory / MARKER).write_text("Made by autograder demo, which may replace this folder.\n")
-    made = CourseFolder(directory)
-    shutil.copytree(course.source, made.source, ignore=shutil.ignore_patterns("__pycache__"))
-    config = course.root / "nbgrader_config.py"
-    text = config.read_text(encoding="utf-8") if config.exists() else "c = get_config()\n"
-    text += f"\n# A sample class with an endless loop in it.\nc.Execute.timeout = {CELL_SECONDS}\n"
-    (directory / "nbgrader_config.py").write_text(text, encoding="utf-8")
+    addition = (
+        f"\n# A sample class with an endless loop in it.\nc.Execute.timeout = {CELL_SECONDS}\n"
+    )
+    made = copy_course(course, directory, names, addition)
     for name in names:
-        notebook = _read(course, name)
-        source = read_source(course.source_text(name))
-        write_whole(made.instructor_notebook(name), _bytes(source))
-        write_whole(made.student_notebook(name), _bytes(notebook.released))
+        notebook = read_material(course, name)
         for number, maker in enumerate(_students(), start=1):
             folder = directory / "submitted" / f"s{number:03d}" / name
             submission = maker(notebook, course)
-            data = submission.encode() if isinstance(submission, str) else _bytes(submission)
+            data = submission.encode() if isinstance(submission, str) else as_bytes(submission)
             write_whole(folder / f"{name}.ipynb", data)
             write_whole(folder / "timestamp.txt", TIMESTAMP.encode())
     return made
 
 
+def copy_course(
+    course: CourseFolder, directory: Path, names: Sequence[str], addition: str = ""
+) -> CourseFolder:
+    """An nbgrader course in ``directory`` with these notebooks of ``course``, and no submissions.
+
+    ``addition`` is appended to its ``nbgrader_config.py``.
+    """
+    made = CourseFolder(directory)
+    made.source.mkdir(parents=True)
+    config = course.root / "nbgrader_config.py"
+    text = config.read_text(encoding="utf-8") if config.exists() else "c = get_config()\n"
+    (directory / "nbgrader_config.py").write_text(text + addition, encoding="utf-8")
+    for name in names:
+        shutil.copy(course.source_text(name), made.source_text(name))
+        source = read_source(course.source_text(name))
+        write_whole(made.instructor_notebook(name), as_bytes(source))
+        write_whole(made.student_notebook(name), as_bytes(released_notebook(source, course)))
+    return made
+
+
 def _students() -> Sequence[Maker]:
     return [
-        _right,
+        right,
         _right_but_different,
         *(_mistaken(number) for number in range(MISTAKEN_STUDENTS)),
-        _half_done,
-        _empty,
-        _syntax_error,
+        half_done,
+        empty,
+        syntax_error,
         _endless_loop,
-        _deleted_test_cell,
+        deleted_test_cell,
         _copied_test_cell,
-        _not_json,
+        not_json,
     ]
 
 
@@ -106,7 +125,8 @@ def _is_demo(directory: Path) -> bool:
     return (directory / MARKER).is_file()
 
 
-def _read(course: CourseFolder, name: str) -> _Notebook:
+def read_material(course: CourseFolder, name: str) -> Material:
+    """What the submissions of a notebook of ``course`` can be made of."""
     full = read_source(course.source_text(name))
     solved: dict[str, str] = {}
     defines: dict[str, list[str]] = {}
@@ -117,14 +137,15 @@ def _read(course: CourseFolder, name: str) -> _Notebook:
             kept = [line for line in lines if "### BEGIN" not in line and "### END" not in line]
             solved[cell.id] = "\n".join(kept)
             defines[cell.id] = defined_names(cell.source)
-    return _Notebook(name, released_notebook(full, course), solved, defines)
+    return Material(name, released_notebook(full, course), solved, defines)
 
 
-def _right(notebook: _Notebook, course: CourseFolder) -> NotebookNode:
+def right(notebook: Material, course: CourseFolder) -> NotebookNode:
+    """Every answer is the solution."""
     return notebook.fill(notebook.solved)
 
 
-def _right_but_different(notebook: _Notebook, course: CourseFolder) -> NotebookNode:
+def _right_but_different(notebook: Material, course: CourseFolder) -> NotebookNode:
     answers = dict(notebook.solved)
     for alternative in reversed(all_alternatives(course)):
         place = notebook.place(alternative.exercise)
@@ -136,11 +157,11 @@ def _right_but_different(notebook: _Notebook, course: CourseFolder) -> NotebookN
 def _mistaken(number: int) -> Maker:
     """A student with one or two named mistakes: another exercise for each student."""
 
-    def make(notebook: _Notebook, course: CourseFolder) -> NotebookNode:
+    def make(notebook: Material, course: CourseFolder) -> NotebookNode:
         answers = dict(notebook.solved)
-        places = [p for p in notebook.defines if _records(notebook, p)]
+        places = [p for p in notebook.defines if notebook.mistakes(p)]
         for place in places[number :: MISTAKEN_STUDENTS * 2]:
-            records = _records(notebook, place)
+            records = notebook.mistakes(place)
             record = records[number % len(records)]
             answers[place] = record.source()
         return notebook.fill(answers)
@@ -148,26 +169,25 @@ def _mistaken(number: int) -> Maker:
     return make
 
 
-def _records(notebook: _Notebook, place: str) -> list[Mistake]:
-    return [record for name in notebook.defines[place] for record in mistakes_of(name)]
-
-
-def _half_done(notebook: _Notebook, course: CourseFolder) -> NotebookNode:
+def half_done(notebook: Material, course: CourseFolder) -> NotebookNode:
+    """The first half of the answers, and nothing in the other cells."""
     first = list(notebook.solved)[: len(notebook.solved) // 2]
     return notebook.fill({cell: notebook.solved[cell] for cell in first})
 
 
-def _empty(notebook: _Notebook, course: CourseFolder) -> NotebookNode:
+def empty(notebook: Material, course: CourseFolder) -> NotebookNode:
+    """Handed in as it was handed out."""
     return notebook.fill({})
 
 
-def _syntax_error(notebook: _Notebook, course: CourseFolder) -> NotebookNode:
+def syntax_error(notebook: Material, course: CourseFolder) -> NotebookNode:
+    """The first answer cannot be compiled."""
     cell = list(notebook.solved)[0]
     broken = notebook.solved[cell].replace("return", "retrun")
     return notebook.fill(notebook.solved | {cell: broken})
 
 
-def _endless_loop(notebook: _Notebook, course: CourseFolder) -> NotebookNode:
+def _endless_loop(notebook: Material, course: CourseFolder) -> NotebookNode:
     cell = list(notebook.solved)[1 % len(notebook.solved)]
     name = notebook.defines[cell][0]
     return notebook.fill(
@@ -175,14 +195,15 @@ def _endless_loop(notebook: _Notebook, course: CourseFolder) -> NotebookNode:
     )
 
 
-def _deleted_test_cell(notebook: _Notebook, course: CourseFolder) -> NotebookNode:
+def deleted_test_cell(notebook: Material, course: CourseFolder) -> NotebookNode:
+    """All right, but the last test cell is gone."""
     made = notebook.fill(notebook.solved)
     tests = [cell for cell in made.cells if cell.metadata.get("nbgrader", {}).get("grade")]
     made.cells.remove(tests[-1])
     return made
 
 
-def _copied_test_cell(notebook: _Notebook, course: CourseFolder) -> NotebookNode:
+def _copied_test_cell(notebook: Material, course: CourseFolder) -> NotebookNode:
     made = notebook.fill(notebook.solved)
     tests = [cell for cell in made.cells if cell.metadata.get("nbgrader", {}).get("grade")]
     twin = copy.deepcopy(tests[0])
@@ -191,10 +212,12 @@ def _copied_test_cell(notebook: _Notebook, course: CourseFolder) -> NotebookNode
     return made
 
 
-def _not_json(notebook: _Notebook, course: CourseFolder) -> str:
+def not_json(notebook: Material, course: CourseFolder) -> str:
+    """No notebook at all."""
     return "<html><body>Saved from the browser by mistake.</body></html>\n"
 
 
-def _bytes(notebook: NotebookNode) -> bytes:
+def as_bytes(notebook: NotebookNode) -> bytes:
+    """A notebook as a file holds it."""
     text: str = nbformat.writes(notebook)
     return (text + "\n").encode()

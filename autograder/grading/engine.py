@@ -43,6 +43,8 @@ class Limits:
 
     cell_seconds: float = 60.0
     notebook_seconds: float = 600.0
+    # Processor time of the student's process for the whole notebook.
+    cpu_seconds: float = 600.0
     output_bytes: int = 10_000_000
     memory_bytes: int = 8 * 2**30
     # Beside its own, and open at once.

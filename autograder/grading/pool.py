@@ -41,36 +41,50 @@ def mark_all(
     ``works`` is read as workers become free, so that a large class is never in memory whole.
     """
     chunks = _chunks(works)
-    broken: list[Work] = []
+    while True:
+        suspects: list[Work] = []
+        yield from _round(marker, chunks, workers, make, suspects)
+        if not suspects:
+            return
+        # One of them ended its worker, and with it the whole pool. Each gets a pool of its own.
+        for work in suspects:
+            with make(1) as pool:
+                try:
+                    yield pool.submit(marker.mark_all, [work]).result()
+                except BrokenExecutor:
+                    yield [Marked(work.number, [Marks(n, reason=ENDED) for n in work.notebooks])]
+
+
+def _round(
+    marker: Marker,
+    chunks: Iterator[list[Work]],
+    workers: int,
+    make: MakeExecutor,
+    suspects: list[Work],
+) -> Iterator[list[Marked]]:
+    """Mark until all is done, or until the pool is broken; what was under way then is suspect."""
     with make(workers) as pool:
         waiting: dict[Future[list[Marked]], list[Work]] = {}
-        alive = True
-        while alive:
+        while not suspects:
             for chunk in itertools.islice(chunks, workers * AHEAD - len(waiting)):
                 try:
                     waiting[pool.submit(marker.mark_all, chunk)] = chunk
                 except BrokenExecutor:
-                    broken += chunk
-                    alive = False
+                    suspects += chunk
             if not waiting:
-                break
+                return
             done, _ = wait(waiting, return_when=FIRST_COMPLETED)
             for future in done:
                 chunk = waiting.pop(future)
                 try:
                     yield future.result()
                 except BrokenExecutor:
-                    broken += chunk
-                    alive = False
-        for chunk in waiting.values():
-            broken += chunk
-    # A submission ended its worker, and with it the whole pool. Each that is left gets its own.
-    for work in itertools.chain(broken, *chunks):
-        with make(1) as pool:
+                    suspects += chunk
+        for future, chunk in waiting.items():
             try:
-                yield pool.submit(marker.mark_all, [work]).result()
+                yield future.result()
             except BrokenExecutor:
-                yield [Marked(work.number, [Marks(n, reason=ENDED) for n in work.notebooks])]
+                suspects += chunk
 
 
 def _chunks(works: Iterable[Work]) -> Iterator[list[Work]]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import copy
 import shutil
+import signal
 import socket
 import tempfile
 import time
@@ -26,8 +28,8 @@ from autograder.grading.isolated.wire import WireError, decode, encode
 
 # After an interrupt, a cell has this long to end by itself; then its process is killed.
 GRACE_SECONDS = 1.0
-INTERRUPTED = "No reply before the time limit."
-DIED = "The process that ran this cell died."
+# How long a process that does not answer has to end by itself, so that it can be said how.
+FAREWELL_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -87,10 +89,7 @@ class _Execution:
         self._deadline = time.monotonic() + engine.limits.notebook_seconds
         self._name = job.name
         self._folder = Path(tempfile.mkdtemp(prefix="autograder-"))
-        for name, data in job.files.items():
-            path = self._folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
+        self._files = job.files
         self._students: dict[str, Process] = {}
         self._judge: Process | None = None
         self._irregular = False
@@ -98,8 +97,7 @@ class _Execution:
     def __enter__(self) -> _Execution:
         warmth = self._engine.warmth()
         roles = ["plain", "objects"] if self._plan.objects else ["plain"]
-        order = {
-            "folder": str(self._folder),
+        order: dict[str, Any] = {
             "output_bytes": self._limits.output_bytes,
             "pictures": True,
             "notebook": self._name,
@@ -108,6 +106,7 @@ class _Execution:
         for role in roles:
             mine, theirs = socket.socketpair()
             judges, students = socket.socketpair()
+            order["folder"] = str(self._scratch(role))
             pid = warmth.zygote(role).fork(order, [theirs, students])
             self._students[role] = Process(warmth.zygote(role), pid, Channel(mine))
             to_students.append(judges)
@@ -125,6 +124,16 @@ class _Execution:
         if self._irregular and self._judge is not None:
             self._judge.end()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _scratch(self, role: str) -> Path:
+        """A folder for one process, with the files that lie beside the notebook."""
+        folder = self._folder / role
+        folder.mkdir()
+        for name, data in self._files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        return folder
 
     def run(self) -> None:
         """Execute every cell in order; see ``Engine.execute``."""
@@ -153,13 +162,21 @@ class _Execution:
             return [error_output("NameError", "This test cell is not one of the course.")]
         student = self._students["plain" if test.probe is None else "objects"]
         if student.gone:
-            return [error_output(DEAD, DIED)]
-        return self._ask(self._judge, ["test", test.cell], [student, self._judge])
+            return [error_output(DEAD, self._how_it_died(student))]
+        outputs = self._ask(self._judge, ["test", test.cell], [student, self._judge])
+        if any(output.get("ename") == GoneError.__name__ for output in outputs):
+            time.sleep(FAREWELL_SECONDS)
+            student.end()
+            return [error_output(DEAD, self._how_it_died(student))]
+        return outputs
 
     def _ask(self, process: Process, order: Any, culprits: list[Process]) -> list[NotebookNode]:
-        """The outputs of one cell. Past its time the ``culprits`` are interrupted, then killed."""
+        """The outputs of one cell. Past its time the ``culprits`` are interrupted, then killed.
+
+        One after the other: a judge whose student was interrupted has something to say.
+        """
         if process.gone:
-            return [error_output(DEAD, DIED)]
+            return [error_output(DEAD, self._how_it_died(process))]
         now = time.monotonic()
         deadline = min(now + self._limits.cell_seconds, self._deadline)
         late: list[NotebookNode] = []
@@ -170,17 +187,44 @@ class _Execution:
                 process.orders.deadline = max(deadline, now + 0.01)
                 answer = process.orders.receive()
             except LateError:
-                late = [error_output(TIMEOUT, INTERRUPTED)]
+                late = [error_output(TIMEOUT, self._which_time(now))]
                 self._irregular = True
-                for culprit in culprits:
-                    culprit.interrupt()
-                process.orders.deadline = time.monotonic() + GRACE_SECONDS
-                answer = process.orders.receive()
+                answer = self._after_interrupt(process, culprits)
             return [*as_outputs(decode(answer)), *late]
         except LateError:
             for culprit in culprits:
                 culprit.end()
             return late
         except (GoneError, WireError, ValueError):
+            time.sleep(FAREWELL_SECONDS)
             process.end()
-            return [error_output(DEAD, DIED)]
+            return [error_output(DEAD, self._how_it_died(process))]
+
+    @staticmethod
+    def _after_interrupt(process: Process, culprits: list[Process]) -> bytes:
+        for culprit in culprits:
+            culprit.interrupt()
+            process.orders.deadline = time.monotonic() + GRACE_SECONDS
+            with contextlib.suppress(LateError):
+                answer = process.orders.receive()
+                # A student who was still busy when the judge gave up will never be in step again.
+                for earlier in culprits[: culprits.index(culprit)]:
+                    earlier.end()
+                return answer
+        raise LateError
+
+    def _which_time(self, began: float) -> str:
+        if began + self._limits.cell_seconds <= self._deadline:
+            return f"The cell ran for more than {self._limits.cell_seconds:g} seconds."
+        return f"The notebook ran for more than {self._limits.notebook_seconds:g} seconds."
+
+    def _how_it_died(self, process: Process) -> str:
+        if process.status == -signal.SIGXCPU:
+            return (
+                f"The code used more than {self._limits.cpu_seconds:g} seconds of processor time."
+            )
+        if process.status == -signal.SIGKILL:
+            return "The process that ran this cell was ended: it did not stop when it was told to."
+        if process.status < 0:
+            return f"The process that ran this cell died ({signal.Signals(-process.status).name})."
+        return "The process that ran this cell ended itself."

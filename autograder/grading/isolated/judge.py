@@ -58,6 +58,8 @@ def serve(
     while True:
         try:
             order, descriptors = receive(engine)
+        except KeyboardInterrupt:  # the engine's, for what has ended in the meantime
+            continue
         except EOFError:
             return
         if order[0] == "begin":

@@ -30,10 +30,21 @@ class OutputLimitError(Exception):
 
 
 class Runner:
-    """Runs cells in one namespace. ``output_bytes`` bounds the text of each cell."""
+    """Runs cells in one namespace. ``output_bytes`` bounds the text of each cell.
 
-    def __init__(self, namespace: dict[str, Any], output_bytes: int, *, pictures: bool) -> None:
+    ``explain`` says which limit of the grader an error comes from, where it does.
+    """
+
+    def __init__(
+        self,
+        namespace: dict[str, Any],
+        output_bytes: int,
+        *,
+        pictures: bool,
+        explain: Callable[[BaseException], str | None] = lambda error: None,
+    ) -> None:
         self.namespace = namespace
+        self._explain = explain
         self._limit = output_bytes
         self._pictures = pictures
         self._outputs: list[Output] = []
@@ -63,7 +74,7 @@ class Runner:
                     if self._pictures:
                         self._flush_figures()
         except BaseException as error:  # a student's sys.exit() ends the cell, not the grading
-            self._outputs.append(_error_output(error))
+            self._outputs.append(_error_output(error, self._explain(error)))
         finally:
             sys.stdout, sys.stderr = stdout, stderr
             if shown is None:
@@ -179,7 +190,7 @@ def _is_quiet(source: str) -> bool:
     return code.rstrip().endswith(";")
 
 
-def _error_output(error: BaseException) -> Output:
+def _error_output(error: BaseException, limit: str | None) -> Output:
     name = type(error).__name__
     # What the other process raised keeps its own name.
     name = str(getattr(error, "name", None) or name) if name == "PeerError" else name
@@ -187,6 +198,8 @@ def _error_output(error: BaseException) -> Output:
         text = str(error)[:LONGEST_TEXT]
     except Exception:
         text = ""
+    if limit is not None:
+        text = f"{text} ({limit})".strip()
     return {
         "output_type": "error",
         "ename": name,

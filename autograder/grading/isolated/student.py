@@ -6,8 +6,11 @@ taken as a claim of the student's.
 
 from __future__ import annotations
 
+import errno
+import functools
 import select
 import socket
+from collections.abc import Mapping
 from typing import Any
 
 from autograder.grading.isolated.peer import Channel, GoneError, Peer
@@ -15,10 +18,17 @@ from autograder.grading.isolated.runner import Runner
 from autograder.grading.isolated.wire import Opaque, WireError, decode, encode
 
 
-def serve(engine: socket.socket, judge: socket.socket, output_bytes: int, pictures: bool) -> None:
+def serve(
+    engine: socket.socket,
+    judge: socket.socket,
+    output_bytes: int,
+    pictures: bool,
+    limits: Mapping[str, int],
+) -> None:
     """Until one of them is gone: run cells for the engine, answer calls for the judge."""
     namespace: dict[str, Any] = {"__name__": "__main__"}
-    runner = Runner(namespace, output_bytes, pictures=pictures)
+    explain = functools.partial(which_limit, limits)
+    runner = Runner(namespace, output_bytes, pictures=pictures, explain=explain)
     orders = Channel(engine)
 
     def names(wanted: list[str]) -> dict[str, Any]:
@@ -39,6 +49,24 @@ def serve(engine: socket.socket, judge: socket.socket, output_bytes: int, pictur
             continue
         except GoneError:
             return
+
+
+def which_limit(limits: Mapping[str, int], error: BaseException) -> str | None:
+    """A sentence, where ``error`` is what one of the grader's limits leads to."""
+    if not limits:
+        return None
+    number = error.errno if isinstance(error, OSError) else None
+    if isinstance(error, MemoryError):
+        return f"While it is graded, a notebook may use {limits['memory_bytes'] >> 20:,} MB."
+    if number in (errno.EMFILE, errno.ENFILE):
+        return f"While it is graded, a notebook may have {limits['files']} files open."
+    if number == errno.EFBIG:
+        return f"While it is graded, a file may have {limits['file_bytes'] // 10**6:,} MB."
+    if number == errno.EAGAIN or "start new thread" in str(error):
+        return f"While it is graded, a notebook may start {limits['processes']} processes."
+    if number in (errno.EPERM, errno.EACCES):
+        return "While it is graded, a notebook reads and writes in its own folder only."
+    return None
 
 
 def _sendable(value: Any, peer: Peer) -> Any:

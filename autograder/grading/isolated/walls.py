@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import autograder
 from autograder.errors import UserError
 from autograder.grading.engine import Limits
 from autograder.grading.isolated.plan import modules_imported
 
-PACKAGE = Path(autograder.__file__).parent
+PACKAGE = Path(__file__).parents[2]
 # Of this package, what a notebook imports for itself. Not the mistake bank, not the grader.
 OPEN = ("__init__.py", "errors.py", "pictures.py", "checks", "mistakes/__init__.py")
 OPEN_PROVIDED = "provided/__init__.py"
@@ -73,7 +72,7 @@ class Walls:
             "readable": [str(path) for path in readable_by_default(closed)],
             "listable": [str(PACKAGE)],
             "required": sorted(self.required),
-            "cpu_seconds": max(1, round(limits.notebook_seconds)),
+            "cpu_seconds": max(1, round(limits.cpu_seconds)),
             "memory_bytes": limits.memory_bytes,
             "processes": limits.processes,
             "files": limits.files,

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from autograder.grading.engine import Limits
@@ -75,9 +76,11 @@ class Zygote:
         """What Ctrl-C does."""
         send(self._control, ["signal", pid, int(signal.SIGINT)])
 
-    def end(self, pid: int) -> None:
-        """Kill and bury."""
+    def end(self, pid: int) -> int:
+        """Kill and bury; its exit code, or minus the signal that ended it."""
         send(self._control, ["end", pid])
+        status, _ = receive(self._control)
+        return int(status)
 
     def close(self) -> None:
         """End the warm process and all that it forked."""
@@ -102,6 +105,8 @@ class Process:
     pid: int
     orders: Channel
     gone: bool = False
+    # Once gone: its exit code, or minus the signal that ended it.
+    status: int = 0
 
     def interrupt(self) -> None:
         """What Ctrl-C does."""
@@ -111,7 +116,7 @@ class Process:
         """Kill it, if it is not gone."""
         if not self.gone:
             self.orders.close()
-            self.zygote.end(self.pid)
+            self.status = self.zygote.end(self.pid)
             self.gone = True
 
 
@@ -122,6 +127,8 @@ class Warmth:
         self, plans: Mapping[str, Plan], preload: Preload, limits: Limits, walls: Walls
     ) -> None:
         self._folder = tempfile.mkdtemp(prefix="autograder-")
+        # Where children are confined to lies as deep, so that what is found out holds for them.
+        Path(self._folder, "rehearsal").mkdir()
         opened = {name: open_modules(plan.imports) for name, plan in plans.items()}
         base: dict[str, Any] = {
             "absent": [],
@@ -129,7 +136,7 @@ class Warmth:
             "plans": {},
             "walls": None,
             "opened": opened,
-            "scratch": self._folder,
+            "scratch": str(Path(self._folder, "rehearsal")),
         }
         provided = {name for plan in plans.values() for name in plan.imports}
         calls = [list(call) for call in preload.calls]

@@ -66,17 +66,19 @@ def main() -> None:
             if order[1] in alive:
                 os.kill(order[1], order[2])
         elif order[0] == "end":
-            _end(order[1], alive)
+            send(control, _end(order[1], alive))
     for pid in list(alive):
         _end(pid, alive)
 
 
-def _end(pid: int, alive: set[int]) -> None:
-    if pid in alive:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-        alive.discard(pid)
+def _end(pid: int, alive: set[int]) -> int:
+    """Kill and bury; how it ended: its exit code, or minus the signal that ended it."""
+    if pid not in alive:
+        return 0
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    alive.discard(pid)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def _warm_up(order: dict[str, Any]) -> Warm:
@@ -143,7 +145,8 @@ def _child(warm: Warm, order: dict[str, Any], descriptors: list[int]) -> None:
 
                 keep = [sock.fileno() for sock in sockets]
                 confined.enter(warm.walls, warm.opened[order["notebook"]], folder, keep)
-            role(sockets[0], sockets[1], order["output_bytes"], order["pictures"])
+            bounds = warm.walls or {}
+            role(sockets[0], sockets[1], order["output_bytes"], order["pictures"], bounds)
     except BaseException:
         os._exit(1)
     os._exit(0)

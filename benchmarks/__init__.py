@@ -1,0 +1,1 @@
+"""How fast the grader is, against stock nbgrader and otter-grader: ``make bench``."""
