@@ -232,7 +232,7 @@ def how(grading: Grading) -> Iterator[str]:
 def feedback(names: Names = None, gradebook: GradebookUrl = None, course: Course = Path()) -> None:
     """Write nbgrader's feedback page for every graded submission."""
     folder = CourseFolder(course.resolve())
-    wanted = folder.select(names or [])
+    wanted = folder.select_assignments(names or [])
     if not (folder.root / "autograded").is_dir():
         raise UserError(f"{folder.root} has no folder autograded/; run autograder grade first.")
     with bar("feedback") as progress:

@@ -224,7 +224,10 @@ def _sound(output: NotebookNode) -> NotebookNode:
         json.dumps(output, ensure_ascii=False).encode()
     except Exception:
         sentence = "The cell sent an output that a notebook cannot hold."
-        return new_output("error", ename="OutputError", evalue=sentence, traceback=[sentence])
+        error: NotebookNode = new_output(
+            "error", ename="OutputError", evalue=sentence, traceback=[sentence]
+        )
+        return error
     return output
 
 

@@ -57,9 +57,13 @@ class Sheet:
     def cells(self) -> list[GradedCell]:
         """The cells that carry points, in the order of the source."""
         return [
-            GradedCell(meta.grade_id, float(meta.points), bool(meta.solution or meta.task))
+            GradedCell(
+                cell.metadata.nbgrader.grade_id,
+                float(cell.metadata.nbgrader.points),
+                manual=bool(is_solution(cell) or is_task(cell) or cell.cell_type != "code"),
+            )
             for cell in self.notebook.cells
-            if (meta := cell.metadata.get("nbgrader")) and (meta.grade or meta.task)
+            if is_grade(cell) or is_task(cell)
         ]
 
     @property

@@ -9,7 +9,7 @@ from typing import Any
 
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
-from nbgrader.utils import determine_grade, is_grade, is_solution
+from nbgrader.utils import determine_grade, is_grade, is_solution, is_task
 
 from autograder.grading.engine import TIMEOUT
 
@@ -45,6 +45,8 @@ class Result:
     status: str
     diagnosis: str | None = None
     message: str = ""
+    # The folder that the notebook belongs to; of this course, the same name.
+    assignment: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The contract of ``grade --json``."""
@@ -59,6 +61,7 @@ class Unreadable:
     notebook: str
     max_points: float
     status: str
+    assignment: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The contract of ``grade --json``: one record without a cell."""
@@ -71,6 +74,7 @@ class Unreadable:
             "status": self.status,
             "diagnosis": None,
             "message": self.status,
+            "assignment": self.assignment,
         }
 
 
@@ -96,9 +100,14 @@ def cell_results(
 ) -> list[Result]:
     """One result for each graded cell of the source, in its order."""
     found = {cell.metadata.nbgrader.grade_id: i for i, cell in _graded(notebook)}
+    tasks = {cell.metadata.nbgrader.grade_id for cell in notebook.cells if is_task(cell)}
     results: list[Result] = []
     for graded in cells:
         base = (student, name, graded.name)
+        if graded.name in tasks:
+            message = "A task; waits for a grade by hand."
+            results.append(Result(*base, None, graded.max_points, "manual", message=message))
+            continue
         if graded.name not in found:
             results.append(
                 Result(*base, 0.0, graded.max_points, "missing", message="The cell was deleted.")

@@ -38,8 +38,9 @@ def write_feedback(
     gradebook: str | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Path]:
-    """Write ``feedback/<student>/<name>/<name>.html`` for every graded submission of ``names``.
+    """Write ``feedback/<student>/<assignment>/<notebook>.html`` for every graded notebook.
 
+    ``names`` are the assignments.
     Returns the pages. Raises ``UserError`` when the gradebook or the folder cannot be used.
     """
     require_writable(course.root / "feedback")
@@ -47,18 +48,19 @@ def write_feedback(
     graded = sorted(
         path
         for name in names
-        for path in (course.root / "autograded").glob(f"*/{name}/{name}.ipynb")
+        for notebook in course.notebooks(name)
+        for path in (course.root / "autograded").glob(f"*/{name}/{notebook}.ipynb")
     )
     exporter = _exporter(course)
     pages: list[Path] = []
     for done, path in enumerate(graded):
         progress(done, len(graded))
-        student, name = path.parts[-3], path.parts[-2]
+        student, assignment, name = path.parts[-3], path.parts[-2], path.stem
         notebook = nbformat.read(path, as_version=4)
         resources = {
             "nbgrader": {
                 "notebook": name,
-                "assignment": name,
+                "assignment": assignment,
                 "student": student,
                 "db_url": book.url,
             },
@@ -67,7 +69,7 @@ def write_feedback(
         }
         notebook, resources = GetGrades(config=book.config).preprocess(notebook, resources)
         body, _ = exporter.from_notebook_node(notebook, resources=resources)
-        pages.append(_write(course, student, name, body))
+        pages.append(_write(course, student, assignment, name, body))
     progress(len(graded), len(graded))
     return pages
 
@@ -79,7 +81,8 @@ def write_reason(course: CourseFolder, submission: Unreadable) -> Path:
         maximum=submission.max_points,
         reason=html.escape(submission.status),
     )
-    return _write(course, submission.student, submission.notebook, body)
+    assignment = submission.assignment or submission.notebook
+    return _write(course, submission.student, assignment, submission.notebook, body)
 
 
 def _exporter(course: CourseFolder) -> HTMLExporter:
@@ -94,8 +97,8 @@ def _exporter(course: CourseFolder) -> HTMLExporter:
     return exporter
 
 
-def _write(course: CourseFolder, student: str, name: str, body: str) -> Path:
-    path = course.root / "feedback" / student / name / f"{name}.html"
+def _write(course: CourseFolder, student: str, assignment: str, name: str, body: str) -> Path:
+    path = course.root / "feedback" / student / assignment / f"{name}.html"
     write_whole(path, body.encode())
     os.chmod(path, READABLE)
     return path

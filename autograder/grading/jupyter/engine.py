@@ -23,7 +23,7 @@ from autograder.grading.engine import (
     NoKernelError,
     execute_in,
 )
-from autograder.grading.isolated.walls import PACKAGE, Walls
+from autograder.grading.isolated.walls import LIMITED, PACKAGE, Walls
 from autograder.grading.jupyter.manager import LONGEST_PLACE, Manager, Watch
 from autograder.grading.sandbox import adopt_orphans, readable_by_default
 
@@ -84,7 +84,7 @@ class ConfinedKernelEngine:
         """See ``Engine.layers``."""
         return [
             {"layer": name, "in_force": there}
-            for name, there in (("limits of time and output", True), *self.walls.found)
+            for name, there in ((LIMITED, True), *self.walls.found)
         ]
 
 
