@@ -22,6 +22,7 @@ from autograder.grading.isolated.plan import Plan, plan_for
 from autograder.grading.isolated.walls import Walls
 from autograder.grading.isolated.warmth import Preload
 from autograder.grading.jupyter.engine import ConfinedKernelEngine
+from autograder.grading.marking import portable
 from autograder.grading.results import Result, Unreadable
 from autograder.reports import (
     ClassTable,
@@ -276,7 +277,7 @@ def course_engine(
     unconfined: bool = False,
 ) -> IsolatedEngine:
     """The engine that grades these assignments on this machine."""
-    config = nbgrader_config(course)
+    config = portable(nbgrader_config(course))
     plans: dict[str, Plan] = {}
     for assignment in names:
         for name in course.notebooks(assignment):

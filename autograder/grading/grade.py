@@ -16,7 +16,7 @@ from autograder.grading.engine import Engine
 from autograder.grading.gradebook import Gradebook
 from autograder.grading.isolated.walls import APART, LIMITED
 from autograder.grading.ledger import Entry, Ledger
-from autograder.grading.marking import Marked, Marker, Marks, Sheet, Work
+from autograder.grading.marking import Marked, Marker, Marks, Sheet, Work, portable
 from autograder.grading.pool import MakeExecutor, mark_all, processes
 from autograder.grading.results import Result, Unreadable
 from autograder.grading.submissions import (
@@ -67,7 +67,7 @@ def grade_class(
     book = Gradebook.open(course, gradebook)
     sheets = {(s.assignment, s.name): s for name in names for s in book.enter(name)}
     with _Class(course, book, sheets, submissions, force) as run:
-        marker = Marker(sheets, engine, book.config)
+        marker = Marker(sheets, engine, portable(book.config))
         progress(0, len(submissions))
         for chunk in mark_all(marker, run.works(), workers, executor):
             run.finish(chunk, record)

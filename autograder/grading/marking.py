@@ -7,6 +7,7 @@ roster and no other submission, so it may be a process here or on another machin
 from __future__ import annotations
 
 import logging
+import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -151,7 +152,7 @@ class Marker:
         notebook = self._tidy(executed.notebook)
         return Marks(
             name,
-            text=(nbformat.writes(notebook) + "\n").encode(),
+            text=(nbformat.writes(notebook) + "\n").encode(errors="replace"),
             results=cell_results("", name, notebook, sheet.cells),
             scores=list(_scores(notebook)),
             comments=list(_comments(notebook)),
@@ -192,6 +193,22 @@ class Marker:
             notebook, _ = step(notebook, {})
         make_gradable(notebook)
         return notebook
+
+
+def portable(config: Config) -> Config:
+    """Of the settings, those that a worker process can get: no classes or functions of a file.
+
+    A plugin that ``nbgrader_config.py`` defines is for the gradebook, which stays here.
+    """
+    kept = Config()
+    for section, settings in config.items():
+        for name, value in settings.items():
+            try:
+                pickle.dumps(value)
+            except Exception:
+                continue
+            kept[section][name] = value
+    return kept
 
 
 def drop_copied_cells(notebook: NotebookNode) -> None:

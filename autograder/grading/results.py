@@ -79,12 +79,15 @@ class Unreadable:
 
 
 def make_gradable(notebook: NotebookNode) -> None:
-    """Turn a value that nbgrader refuses into an error of that one cell.
+    """Where nbgrader's rule on outputs would cost points that were earned, change the outputs.
 
-    More points than the maximum would end the grading of the whole submission.
+    A value that nbgrader refuses becomes an error of that one cell: more points than the maximum
+    would end the grading of the whole submission. And a warning is no failure: what a test cell
+    that ends well wrote to stderr is shown, but no longer as a stream, which would cost all points.
     """
     for cell in notebook.cells:
-        if is_grade(cell) and cell.cell_type == "code":
+        if is_grade(cell) and not is_solution(cell) and cell.cell_type == "code":
+            _excuse_stderr(cell)
             try:
                 determine_grade(cell)
             except (ValueError, KeyError, TypeError) as error:
@@ -93,6 +96,16 @@ def make_gradable(notebook: NotebookNode) -> None:
                     "error", ename="PointsError", evalue=sentence, traceback=[sentence]
                 )
                 cell.outputs = [output, *cell.outputs]
+
+
+def _excuse_stderr(cell: NotebookNode) -> None:
+    if any(output.output_type == "error" for output in cell.outputs):
+        return
+    written = [o for o in cell.outputs if o.output_type == "stream" and o.name == "stderr"]
+    if written:
+        said = "".join(output.text for output in written)
+        shown = new_output("display_data", data={"text/plain": f"Written to stderr: {said}"})
+        cell.outputs = [*(o for o in cell.outputs if o not in written), shown]
 
 
 def cell_results(
