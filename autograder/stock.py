@@ -41,13 +41,13 @@ class ConfinedExecute(Execute):  # type: ignore[misc]
         return executed, resources
 
 
-class ConfinedExporter(NotebookExporter):  # type: ignore[misc]
+class ConfinedExporter(NotebookExporter):
     """nbgrader's exporter, which gets its steps by name and swaps the one that executes."""
 
     def register_preprocessor(self, preprocessor: Any, enabled: bool = False) -> Any:
         """See nbconvert."""
         wanted = ConfinedExecute if preprocessor is Execute else preprocessor
-        return super().register_preprocessor(wanted, enabled)
+        return super().register_preprocessor(wanted, enabled)  # type: ignore[no-untyped-call]
 
 
 # Of the last assignment: its warm processes serve all its submissions.

@@ -5,6 +5,7 @@ Each row that differs on purpose is named here, and stands in docs/differences.m
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -14,10 +15,13 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from nbgrader.api import Gradebook as Database
 
+from autograder.course import CourseFolder
+from autograder.demo import copy_course, half_done, read_material, right, syntax_error
 from tests.grading.conftest import run
 from tests.grading.pairs import GRADES, PENALTIES, Pair
 
 ROOT = Path(__file__).parents[2]
+FIFTH = "05-regularized-mlp-derivation"
 
 CONFIG = """
 from nbgrader.plugins import BasePlugin
@@ -269,3 +273,45 @@ def test_the_quickstart_course(tmp_path: Path) -> None:
         "solved/ps1/problem1.html",
         "solved/ps1/problem2.html",
     ]
+
+
+def test_this_course(tmp_path: Path) -> None:
+    """By stock nbgrader, by this program, and by stock nbgrader behind our walls."""
+    handed_in = {"01-forward-pass": [right, half_done, syntax_error], FIFTH: [half_done]}
+    base = copy_course(CourseFolder(ROOT), tmp_path / "base", list(handed_in))
+    shutil.rmtree(base.root / "notebooks")
+    for name, makers in handed_in.items():
+        done = run("nbgrader", "generate_assignment", name, cwd=base.root)
+        assert done.returncode == 0, done.stderr[-2000:]
+        material = read_material(base, name)
+        for maker in makers:
+            path = base.root / "submitted" / maker.__name__ / name / f"{name}.ipynb"
+            path.parent.mkdir(parents=True)
+            nbformat.write(maker(material, base), path)
+    pair = Pair.of(base.root, tmp_path)
+    walled = Pair(tmp_path / "walled", pair.ours, pair.records)
+    shutil.copytree(base.root, walled.stock)
+    with (walled.stock / "nbgrader_config.py").open("a") as config:
+        config.write('c.Autograde.exporter_class = "autograder.stock.ConfinedExporter"\n')
+    for name in handed_in:
+        _, said = pair.grade(name)
+        assert "notebooks were graded with the student's code in a process of its own" in said
+        pair.require_equal()
+        done = run("nbgrader", "autograde", name, cwd=walled.stock)
+        assert done.returncode == 0, done.stderr[-2000:]
+        walled.require_equal()
+    _, ours = pair.rows(GRADES, 4)
+    earned = {student: 0.0 for student in ("right", "half_done", "syntax_error")}
+    for key, row in ours.items():
+        earned[key[0]] += row[0] or 0.0 if key[1] == "01-forward-pass" else 0.0
+    assert earned["right"] > earned["half_done"] > 0
+    assert earned["right"] > earned["syntax_error"] > 0
+
+
+def test_every_difference_has_its_test() -> None:
+    page = (ROOT / "docs/differences.md").read_text()
+    named = set(re.findall(r"`(test_\w+)`", page))
+    rows = [line for line in page.splitlines() if line.startswith("| ") and "---" not in line]
+    there = "".join(path.read_text() for path in (ROOT / "tests/grading").rglob("test_*.py"))
+    assert named and all(f"def {name}(" in there for name in named)
+    assert all("`test_" in row for row in rows if not row.endswith("| test |"))
