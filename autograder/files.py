@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from autograder.errors import UserError
+
+READ_ONLY = 0o444
+UNFINISHED = ".writing-"
+ATTEMPTS = 5
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -22,6 +28,40 @@ def write_whole(path: Path, data: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def replace_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Make ``folder`` hold ``files``, by relative path, and nothing else; they are read-only.
+
+    Others see the former folder, none, or the whole new one.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f"{UNFINISHED}{os.getpid()}-"))
+    try:
+        for name, data in files.items():
+            path = made / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+            path.chmod(READ_ONLY)
+        made.chmod(0o755)
+        for attempt in range(ATTEMPTS):
+            shutil.rmtree(folder, ignore_errors=True)
+            try:
+                made.rename(folder)
+                return
+            except OSError:  # another run put its own there in the meantime
+                if attempt == ATTEMPTS - 1:
+                    raise
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def remove_unfinished(root: Path) -> None:
+    """Remove what killed runs have left below ``root`` in the middle of ``replace_folder``."""
+    for left in root.glob(f"*/{UNFINISHED}*-*"):
+        number = left.name.removeprefix(UNFINISHED).split("-")[0]
+        if not (number.isdigit() and Path("/proc", number).exists()):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def require_writable(folder: Path) -> None:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import copy
 import traceback
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import matplotlib.pyplot as plt
+import networkx
 import numpy as np
 
 BLACK = "#000000"
@@ -59,19 +61,8 @@ def written(
     each shape. With ``cache_keys``, the last value must be a dict with an array for each key.
     """
     name = getattr(function, "__name__", "the function")
-    try:
-        result = function(*copy.deepcopy(arguments))
-    except NotImplementedError as error:
-        # A function that is written may use one that is not.
-        raised_in = traceback.extract_tb(error.__traceback__)[-1].name
-        missing = raised_in if raised_in.isidentifier() else name
-        print(f"Write {missing} first; this cell then shows your answer.")
-        return False
-    except Exception as error:
-        print(f"{name} raises {type(error).__name__}, so there is nothing to show yet: {error}")
-        return False
+    result = attempt(function, *arguments)
     if result is None:
-        print(f"{name} returns None, so there is nothing to show yet.")
         return False
     if shapes is not None:
         values = len(shapes)
@@ -90,6 +81,35 @@ def written(
         print(f"The cache that {name} returns has no array {missing[0]!r}; this cell needs it.")
         return False
     return True
+
+
+def attempt(function: Callable[..., Any], *arguments: Any) -> Any:
+    """What ``function`` returns for copies of ``arguments``.
+
+    Where there is nothing, print one sentence that says why, and return None.
+    """
+    name = getattr(function, "__name__", "the function")
+    try:
+        result = function(*copy.deepcopy(arguments))
+    except NotImplementedError as error:
+        print(f"Write {_unwritten(error, name)} first; this cell then shows your answer.")
+        return None
+    except Exception as error:
+        print(f"{name} raises {type(error).__name__}, so there is nothing to show yet: {error}")
+        return None
+    if result is None:
+        print(f"{name} returns None, so there is nothing to show yet.")
+    return result
+
+
+def _unwritten(error: NotImplementedError, name: str) -> str:
+    """What raised ``error``: a function that is written may use one that is not."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    code = frames[-1].f_code
+    if not code.co_name.isidentifier():  # a lambda
+        return name
+    # A method by the name of its class too, an inner function by its own name.
+    return code.co_qualname.rpartition("<locals>.")[2]
 
 
 def _shape(value: Any) -> tuple[int, ...] | str:
@@ -253,3 +273,149 @@ def _crossed(start: Point, end: Point, rad: float) -> int:
     curve = (1 - t) ** 2 * first + 2 * t * (1 - t) * corner + t**2 * last
     centers = {*PLACES.values(), *(center for _, center in OPERATIONS.values())} - {start, end}
     return sum(bool((np.abs(curve - np.array(c)) < 0.3).all(axis=1).any()) for c in centers)
+
+
+# Above this many nodes a picture of a graph is a picture of nothing.
+MOST_NODES = 60
+
+
+def short(value: Any) -> str:
+    """A few numbers on one line, in a box of a graph."""
+    if value is None:
+        return "None"
+    return np.array2string(np.asarray(value), precision=2, separator=", ").replace("\n", "")
+
+
+def draw_nodes(last: Any, label: Callable[[Any], str], title: str) -> None:
+    """Draw all nodes behind ``last``, which have ``.parents``, from left to right.
+
+    Leaves are square, results are round; ``label`` gives the text of each. The nodes are a
+    student's answer: what cannot be drawn is said in one sentence.
+    """
+    try:
+        graph, node_of = _graph_behind(last)
+        texts = {key: label(node) for key, node in node_of.items()}
+    except Exception as error:
+        print(f"These nodes cannot be drawn, {type(error).__name__}: {error}")
+        return
+    if len(graph) > MOST_NODES:
+        print(f"The graph has more than {MOST_NODES} nodes, too many for a picture.")
+        return
+    if not networkx.is_directed_acyclic_graph(graph):
+        print("A node is behind itself, so there is no order to draw the graph in.")
+        return
+    places, routes, (width, height) = _layout(graph, texts)
+    shrink = min(1.0, WIDEST / width)
+    fig, ax = plt.subplots(figsize=(width * shrink, height * shrink + 0.3))
+    boxes = {}
+    for key, text in texts.items():
+        leaf = graph.in_degree(key) == 0
+        style = {
+            "boxstyle": "square,pad=0.35" if leaf else "round,pad=0.35,rounding_size=0.7",
+            "facecolor": "white",
+            "edgecolor": BLUE if leaf else VERMILION,
+        }
+        made = ax.text(
+            *places[key], text, ha="center", va="center", bbox=style, fontsize=9 * shrink, zorder=3
+        )
+        boxes[key] = made.get_bbox_patch()
+    for route in routes:
+        points = [places[key] for key in route]
+        ax.plot(*zip(*points[:-1], strict=True), color=BLACK, lw=1.1, zorder=1)
+        line = {"arrowstyle": "-|>", "color": BLACK, "lw": 1.1, "shrinkA": 0, "shrinkB": 1}
+        line["patchB"] = boxes[route[-1]]
+        ax.annotate("", xy=points[-1], xytext=points[-2], arrowprops=line, zorder=2)
+    ax.set(xlim=(0, width), ylim=(0, height), title=title)
+    ax.axis("off")
+    plt.show()
+
+
+def _graph_behind(last: Any) -> tuple[Any, dict[int, Any]]:
+    """An arrow from each parent to its child, nodes by their ids; at most ``MOST_NODES`` + 1."""
+    graph = networkx.DiGraph()
+    node_of = {id(last): last}
+    graph.add_node(id(last))
+    waiting = [last]
+    while waiting and len(graph) <= MOST_NODES:
+        node = waiting.pop(0)
+        for parent in node.parents:
+            if id(parent) not in node_of:
+                node_of[id(parent)] = parent
+                waiting.append(parent)
+            graph.add_edge(id(parent), id(node))
+    return graph, node_of
+
+
+# A box of a graph, in inches: for each letter and line, around them, and between two boxes.
+LETTER, LINE, AROUND, BETWEEN = 0.075, 0.165, 0.2, 0.38
+WIDEST = 9.0
+# A node, or a bend of a long arrow: its start, its end and a column.
+Key = Any
+
+
+def _layout(
+    graph: Any, texts: dict[int, str]
+) -> tuple[dict[Key, Point], list[list[Key]], tuple[float, float]]:
+    """Places in inches, the way of each arrow, and the size of the whole.
+
+    In columns, after Sugiyama, Tagawa and Toda, Methods for visual understanding of hierarchical
+    system structures (1981): a long arrow has a bend in each column that it passes.
+    """
+    columns, routes = _columns(graph)
+    rows = _rows(columns, routes)
+    widths = []
+    for keys in columns:
+        lines = [line for key in keys for line in texts.get(key, "").splitlines()]
+        widths.append(AROUND + LETTER * max(map(len, lines), default=0))
+    lines_in_a_box = max(text.count("\n") + 1 for text in texts.values())
+    step = AROUND + LINE * lines_in_a_box + 0.6 * BETWEEN
+    left = [sum(widths[:i]) + BETWEEN * (i + 0.5) for i in range(len(columns))]
+    low = min(rows.values())
+    places = {
+        key: (left[i] + widths[i] / 2, (rows[key] - low + 0.5) * step)
+        for i, keys in enumerate(columns)
+        for key in keys
+    }
+    size = (sum(widths) + BETWEEN * len(columns), (max(rows.values()) - low + 1) * step)
+    return places, routes, size
+
+
+def _columns(graph: Any) -> tuple[list[list[Key]], list[list[Key]]]:
+    """The nodes and bends of each column, and the way of each arrow through them."""
+    column: dict[Key, int] = {}
+    order = list(networkx.topological_sort(graph))
+    for key in order:
+        column[key] = 1 + max((column[p] for p in graph.predecessors(key)), default=-1)
+    for key in order:  # a leaf stands next to where it is used first
+        if graph.in_degree(key) == 0:
+            column[key] = min((column[c] for c in graph.successors(key)), default=1) - 1
+    routes = []
+    for start, end in graph.edges:
+        bends = [(start, end, i) for i in range(column[start] + 1, column[end])]
+        column.update({bend: bend[2] for bend in bends})
+        routes.append([start, *bends, end])
+    columns: list[list[Key]] = [[] for _ in range(max(column.values()) + 1)]
+    for key, i in column.items():
+        columns[i].append(key)
+    return columns, routes
+
+
+def _rows(columns: list[list[Key]], routes: list[list[Key]]) -> dict[Key, float]:
+    """A height for each node and bend, so that few arrows cross and most are nearly straight."""
+    neighbors: dict[Key, list[Key]] = {key: [] for keys in columns for key in keys}
+    for route in routes:
+        for one, other in pairwise(route):
+            neighbors[one].append(other)
+            neighbors[other].append(one)
+    rows = {key: float(i) for keys in columns for i, key in enumerate(keys)}
+    for turn in range(24):
+        for keys in columns if turn % 2 == 0 else columns[::-1]:
+            wish = {k: float(np.mean([rows[n] for n in neighbors[k]] or [0.0])) for k in keys}
+            keys.sort(key=wish.__getitem__)
+            # As near to the wish as a distance of one allows, and the column in its middle.
+            for i, key in enumerate(keys):
+                rows[key] = wish[key] if i == 0 else max(wish[key], rows[keys[i - 1]] + 1)
+            shift = float(np.mean([rows[k] - wish[k] for k in keys]))
+            for key in keys:
+                rows[key] -= shift
+    return rows

@@ -16,7 +16,8 @@ from nbformat import NotebookNode
 from nbgrader.preprocessors import Execute
 
 from autograder.course import CourseFolder
-from autograder.grading.engine import Engine, Job, Limits
+from autograder.grading.engine import Engine, Job
+from autograder.grading.limits import Limits
 from autograder.grading.results import make_gradable
 from autograder.grading.submissions import files_beside
 
@@ -58,7 +59,7 @@ def _engine(root: Path, assignment: str, seconds: float | None) -> Engine:
     """The engine that ``autograder grade`` would use."""
     key = (root, assignment, seconds)
     if key not in _made:
-        from autograder.cli import course_engine
+        from autograder.commands import course_engine
 
         course = CourseFolder(root)
         # A course whose instructor's notebooks lie elsewhere has none that is graded apart.

@@ -132,11 +132,13 @@ class Bench:
         Its start is what it takes when everything is graded already: a little more than the start
         alone, so that the time for each submission comes out a little too small.
         """
-        prepare = [BIN / "nbgrader", "generate_assignment", name, "--log-level=ERROR"]
+        prepare = [BIN / "nbgrader", "generate_assignment", name, "--force", "--log-level=ERROR"]
         command = [BIN / "nbgrader", "autograde", name, "--create", "--log-level=ERROR"]
         config = course.root / "nbgrader_config.py"
         config.write_text(config.read_text(encoding="utf-8") + STOCK_SETTINGS, encoding="utf-8")
-        self.run(f"{label}: stock nbgrader, assignment", prepare, folder=course.root)
+        entered = self.run(f"{label}: stock nbgrader, assignment", prepare, folder=course.root)
+        if entered.status != 0:
+            raise typer.Exit(_failed(label, entered))
         whole = self.run(f"{label}: stock nbgrader", command, folder=course.root, core=core)
         again = self.run(f"{label}: stock nbgrader, start", command, folder=course.root, core=core)
         size = len(list((course.root / "submitted").iterdir()))

@@ -33,7 +33,7 @@ import numpy as np
 import torch
 
 from autograder import pictures
-from autograder.checks import Check, Twin
+from autograder.checks import Check, Misfit, Twin
 from autograder.pictures import written
 from autograder.provided.manual_backprop import numerical_gradient
 from autograder.provided.two_layer_ffn import ffn_backward_batch, ffn_forward_batch, gelu
@@ -504,7 +504,8 @@ rng = np.random.default_rng(44)
 dy, x = rng.normal(size=(2, 16))
 W1, b1 = rng.normal(size=(64, 16)) / 4, rng.normal(size=64) / 4
 W2, b2 = rng.normal(size=(16, 64)) / 8, rng.normal(size=16) / 8
-if written(residual_block_backward, dy, x, W1, b1, W2, b2, values=5):
+shapes = [dy.shape, W1.shape, b1.shape, W2.shape, b2.shape]
+if written(residual_block_backward, dy, x, W1, b1, W2, b2, shapes=shapes):
     factors = np.linspace(0, 2, 41)
     total = [residual_block_backward(dy, x, W1, b1, k * W2, k * b2)[0] for k in factors]
     branch = [dx - dy for dx in total]
@@ -520,7 +521,7 @@ if written(residual_block_backward, dy, x, W1, b1, W2, b2, values=5):
         xlabel="factor in front of the branch",
         ylabel="norm of the gradient",
         ylim=0,
-        title="The direct share does not depend on the branch",
+        title="Two shares and their total, for a branch that gets louder",
     )
     ax.legend()
     plt.show()
@@ -560,13 +561,13 @@ if written(residual_block_backward, dy, x, W1, b1, W2, b2, values=5):
 # | `x` | (d,) | one token |
 # | `layers` | a list of L tuples | `(W1, b1, W2, b2)` of each layer, the first layer first |
 # | `residual` | bool | `True`: each layer has a residual connection. `False`: plain |
-# | `norms` | (L,) | `norms[l]` is the norm of the gradient at the **input** of `layers[l]` |
+# | `norms` | (L,) | an array: `norms[l]` is the norm of the gradient at the **input** of `layers[l]` |
 #
 # The upstream gradient at the output of the last layer is all ones, as if the loss were the sum of
 # the output. The norm of a vector is the root of the sum of its squares, `np.linalg.norm`. Each
 # gradient is a total.
 #
-# Points: 3 for plain stacks, and 2 more for residual ones.
+# Points: 3 for plain stacks, and 2 for residual ones.
 #
 # **5 points · 15 minutes · difficulty 2 of 3**
 #
@@ -654,7 +655,13 @@ def stack_case(d, *widths):
     return {"x": rng.normal(size=d), "layers": layers}
 
 
-check = Check("stack_gradient_norms", pytorch, returns={"norms": 3}, aspects={"residual stacks": 2})
+check = Check(
+    "stack_gradient_norms",
+    pytorch,
+    returns={"norms": 3},
+    aspects={"residual stacks": 2},
+    aspects_alone=True,
+)
 check.case("3 plain layers", **stack_case(4, 6, 5, 7), residual=False)
 check.case("3 residual layers", **stack_case(4, 6, 5, 7), residual=True, aspect="residual stacks")
 ### BEGIN HIDDEN TESTS
@@ -713,7 +720,7 @@ if all(written(stack_gradient_norms, *draws[0], kind, shape=(depth,)) for kind i
         yscale="log",
         xlabel="layer (the gradient enters at 100)",
         ylabel="norm of the gradient",
-        title="A plain stack loses the gradient, a residual stack keeps it",
+        title="What arrives at each of 100 layers",
     )
     ax.legend()
     plt.show()
@@ -977,7 +984,7 @@ if all(ready):
         yscale="log",
         xlabel="block (the gradient enters at 48)",
         ylabel="norm of the gradient",
-        title="At initialization, pre-LN keeps the gradient and post-LN wears it down",
+        title="What arrives at each of 48 blocks, before any training",
     )
     ax.legend()
     plt.show()
@@ -1035,7 +1042,7 @@ for name, gradient in zip([*shapes, "X"], ffn_backward_batch(dy, cache), strict=
 # | symbol | form | meaning |
 # |---|---|---|
 # | `make_block` | a function | `make_block(scale)` gives a block whose branch is multiplied by the number `scale` |
-# | `block = make_block(…)` | a function | `y = block(x)`, NumPy; `x` and `y` have shape (3, 4): 3 tokens of 4 numbers |
+# | `block = make_block(0.0)` | a function | `y = block(x)`, NumPy; `x` and `y` have shape (3, 4): 3 tokens of 4 numbers |
 # | answer | bool | `True` when $\partial y / \partial x$ is the identity at scale 0, at every `x` |
 #
 # What the broken blocks do:
@@ -1153,7 +1160,28 @@ def blocks_case(
         return make_block
 
     in_numpy = make_in("numpy", lambda v: np.array(v, dtype=np.float64), np.tanh)
-    return {"make_block": Twin(in_numpy, make_in("torch", torch.as_tensor, torch.tanh), "a maker")}
+    in_torch = make_in("torch", torch.as_tensor, torch.tanh)
+    return {"make_block": Twin(in_numpy, in_torch, "a maker of such blocks")}
+
+
+asking, said = np.random.default_rng(55), {}
+
+
+def probe(has_direct_path, make_block):
+    """Ask twice, with two other blocks in between: the answer must come from the block."""
+    # What was said of the other two in an earlier case must be said again.
+    answers = {"this": [], **said.setdefault(has_direct_path, {"adds": [], "adds nothing": []})}
+    makers = {
+        "this": make_block,
+        "adds": lambda scale: lambda x: 1.0 * x,
+        "adds nothing": lambda scale: lambda x: 0.0 * x,
+    }
+    for name in asking.permutation(["this", "this", "adds", "adds nothing"]):
+        answers[name].append(has_direct_path(makers[name]))
+    for given in answers.values():
+        if all(isinstance(a, (bool, np.bool_)) for a in given) and len(set(given)) > 1:
+            raise Misfit("says True and False of the same block. Does it look at the block?")
+    return answers["this"][0]
 
 
 def layer_norm_case(x):
@@ -1163,19 +1191,25 @@ def layer_norm_case(x):
 
 norm = Twin(layer_norm_case, lambda x: F.layer_norm(x, (4,)))
 first_half, second_half = np.diag([1.0, 1, 0, 0]), np.diag([0.0, 0, 1, 1])
-turn = np.linalg.qr(A)[0]
+turn, next_token = np.linalg.qr(A)[0], np.roll(I3, 1, axis=0)
 
 kinds = ["multiplied", "places", "mixed", "parts", "added", "every x", "scale"]
-check = Check("has_direct_path", pytorch, returns={"answer": 1}, aspects=dict.fromkeys(kinds, 1))
+check = Check(
+    "has_direct_path",
+    pytorch,
+    returns={"answer": 1},
+    aspects=dict.fromkeys(kinds, 1),
+    probe=probe,
+)
 check.case("x is added", **blocks_case())
 check.case("x is not added", **blocks_case(0 * I3))
 for kind, title, made in [
     ("multiplied", "the branch times 5 is added to x", blocks_case(times=5)),
     ("multiplied", "half of x is added", blocks_case(0.5 * I3)),
     ("places", "x is turned, turned back, and added", blocks_case(numbers=turn @ turn.T)),
-    ("places", "the tokens change places", blocks_case(np.roll(I3, 1, axis=0))),
+    ("places", "the tokens change places", blocks_case(next_token)),
     ("mixed", "x is mixed, unmixed, and added", blocks_case(M @ np.linalg.inv(M))),
-    ("mixed", "half of a neighbor is added too", blocks_case(I3 + 0.5 * np.roll(I3, 1, axis=0))),
+    ("mixed", "half of x and half of a neighbor are added", blocks_case((I3 + next_token) / 2)),
     ("parts", "two halves of x are added", blocks_case(numbers=first_half + second_half)),
     ("parts", "the first half of each token is added", blocks_case(numbers=first_half)),
     ("added", "x and fixed numbers are added", blocks_case(plus=fixed)),
@@ -1188,6 +1222,10 @@ for kind, title, made in [
     check.case(title, aspect=kind, **made)
 ### BEGIN HIDDEN TESTS
 relu_twin = Twin(lambda v: np.maximum(v, 0.0), torch.relu)
+# A step of 1 up and down does not see it: the wave has the length 2.
+wave = Twin(
+    lambda v: v + 0.1 * np.sin(np.pi * v + 1), lambda v: v + 0.1 * torch.sin(torch.pi * v + 1)
+)
 check.hidden.case("x is added to a branch with a layer norm", **blocks_case(inside=norm, times=3))
 check.hidden.case(
     "a branch with a layer norm, and x is not added", **blocks_case(0 * I3, inside=norm)
@@ -1199,6 +1237,7 @@ for kind, title, made in [
     ("places", "the numbers of a token change places", blocks_case(numbers=np.roll(I4, 1, axis=0))),
     ("places", "x is turned and added", blocks_case(numbers=turn)),
     ("places", "two tokens change places", blocks_case(I3[[0, 2, 1]])),
+    ("mixed", "half of a neighbor is added too", blocks_case(I3 + 0.5 * next_token)),
     ("mixed", "the mean of each token is added", blocks_case(numbers=np.full((4, 4), 0.25))),
     ("mixed", "x minus the mean of its tokens is added", blocks_case(I3 - 1 / 3)),
     ("mixed", "a tenth of another number is added too", blocks_case(numbers=I4 + 0.1 * I4[::-1])),
@@ -1216,6 +1255,7 @@ for kind, title, made in [
         "x and its cube are added",
         blocks_case(before=Twin(lambda x: x + x**3, lambda x: x + x**3)),
     ),
+    ("every x", "x and a small wave of it are added", blocks_case(before=wave)),
     ("scale", "x is added unless scale is 0", blocks_case(on=lambda scale: float(scale != 0))),
 ]:
     check.hidden.case(title, aspect=kind, **made)
@@ -1242,7 +1282,7 @@ collection = {
 }
 x = np.random.default_rng(53).normal(size=(3, 4))
 makers = {name: add_in_the_stream(direct) for name, direct in collection.items()}
-if written(has_direct_path, makers["x"]):
+if written(has_direct_path, makers["x"], shape=()):
     fig, axes = plt.subplots(1, len(makers), figsize=(8.6, 2.5))
     for ax, (name, make_block) in zip(axes, makers.items(), strict=True):
         block = make_block(0.0)
@@ -1272,8 +1312,9 @@ if written(has_direct_path, makers["x"]):
 # ## 8. Forward writes the graph
 #
 # In PyTorch you write the forward pass only. While it runs, PyTorch records each operation as a node
-# of a graph. `loss.backward()` walks that graph from the loss back to the leaves and multiplies by
-# local slopes, as you have done by hand. So the path that a gradient takes is decided in the forward
+# of a graph. `loss.backward()` walks that graph from the loss back to its *leaves*, the tensors that
+# nothing was computed for: inputs and weights. On the way it multiplies by local slopes, as you have
+# done by hand. So the path that a gradient takes is decided in the forward
 # pass: a `+` that you leave out there is a path that `backward()` cannot take.
 #
 # The next cell has an attention module to work with. Notebook 08 takes it apart. Here it counts that
@@ -1386,7 +1427,7 @@ def probe(block_forward, sizes, x, dy):
     stream = 1 * leaf  # as in a stack: what goes into the block was computed
     y = block_forward(stream, attention, feedforward)
     if not isinstance(y, torch.Tensor):
-        raise TypeError(f"it returned {type(y).__name__}, and a tensor is expected")
+        raise Misfit(f"returned {type(y).__name__}, expected a tensor.")
     answer = y.detach().numpy().copy()
     wanted = (leaf, attention.qkv_proj.weight, feedforward[0].weight)
     try:
@@ -1411,6 +1452,15 @@ check = Check(
         "d_qkv_proj_weight": 1,
         "d_feedforward_weight": 1,
     },
+    order=[
+        "y",
+        "y.requires_grad",
+        "nothing_overwritten",
+        "backward_runs",
+        "d_feedforward_weight",
+        "d_qkv_proj_weight",
+        "dx",
+    ],
     probe=probe,
 )
 x, dy = rng.normal(size=(2, 2, 10, 768))
@@ -1442,16 +1492,21 @@ attention, feedforward = make_modules(12, 3, 48)
 torch.manual_seed(0)
 x = torch.randn(2, 10, 12, dtype=torch.float64, requires_grad=True)
 if written(block_forward, x, attention, feedforward, shape=(2, 10, 12)):
-    y = block_forward(x, attention, feedforward)
+    # What is no tensor has no graph.
+    y = torch.as_tensor(block_forward(x, attention, feedforward))
     print("last operation:", y.grad_fn.name() if y.grad_fn else "none was recorded")
     if y.grad_fn:
         print("its inputs come from:", ", ".join(operations(y.grad_fn)))
     for name, block in [("your block", block_forward), ("no residual", without_residual)]:
         x.grad = None
         attention.zero_grad()
-        y = block(x, attention, feedforward)
-        if y.requires_grad:
-            y.sum().backward()
+        y = torch.as_tensor(block(x, attention, feedforward))
+        try:
+            if y.requires_grad:
+                y.sum().backward()
+        except RuntimeError:
+            print(f"{name}: backward() does not run. The check above says more.")
+            continue
         found = [x.grad is not None, attention.qkv_proj.weight.grad is not None]
         size = float(x.grad.norm()) if found[0] else 0.0
         print(f"{name}: gradients of x and qkv_proj there? {found}; norm of x.grad {size:.2g}")

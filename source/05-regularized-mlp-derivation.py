@@ -2753,6 +2753,7 @@ if written(bubble_fraction, 8, 4, shape=()):
 # - A graph can be cut between layers. The price is idle time and traffic.
 #
 # **Next.** In notebook 06 (`06-training-loop`) these gradients train a network on real handwritten
-# digits, in shuffled batches, with better optimizers. In notebook 07 (`07-autograd-engine`) you write
-# the program that derives by itself. Back to notebook
+# digits, in shuffled batches, with better optimizers. In notebook
+# [07](../07-autograd-engine/07-autograd-engine.ipynb) you write the program that derives by itself.
+# Back to notebook
 # [04](../04-residual-gradients/04-residual-gradients.ipynb).

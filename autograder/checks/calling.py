@@ -14,7 +14,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from types import FrameType
+from types import CodeType, FrameType, FunctionType
 from typing import Any
 
 import numpy as np
@@ -23,8 +23,18 @@ from autograder.checks.reference import Twin, torch_forbidden, torch_left_as_fou
 
 Function = Callable[..., Any]
 
+# How much of an input a report shows.
+LONGEST = 200
+
 # The name beside a probe under which the grader puts the text of the probe.
 PROBE_SOURCE = "__probe_source__"
+
+
+class Misfit(Exception):
+    """A probe raises it for an answer that it cannot read.
+
+    The text goes on after the name of the function: ``returned ndarray, expected a tensor.``
+    """
 
 
 @dataclass
@@ -60,18 +70,21 @@ def call(
     names: tuple[str, ...],
     *,
     probe: Function | None = None,
+    beside: Sequence[Any] = (),
     may_share: frozenset[str] = frozenset(),
     separate: bool = False,
 ) -> Call:
     """Call ``function`` with copies of ``inputs``, by position, and take its answer apart.
 
-    With a ``probe``, the probe is called instead, with the function first; torch is then allowed.
-    With ``separate``, no two quantities may share memory.
+    With a ``probe``, the probe is called instead, with the function first, then the objects
+    ``beside`` it. Torch is allowed where the probe itself mentions it. A probe that cannot read
+    the answer raises ``Misfit``. With ``separate``, no two quantities may share memory.
     """
     away = getattr(function, "through", None)
     if away is not None:
         told = _source_of(probe) if probe is not None else None
-        return _ask(away, "call_for_data", plain(inputs), names, told, sorted(may_share))
+        beside_it = {"beside": list(beside), "may_share": sorted(may_share), "separate": separate}
+        return _ask(away, "call_for_data", plain(inputs), names, told, beside_it)
     result = Call()
     given = {name: _copy(value) for name, value in inputs.items()}
     before = {name: _copy(value) for name, value in inputs.items()}
@@ -86,11 +99,14 @@ def call(
     ):
         warnings.simplefilter("always")
         try:
-            if probe is not None:
-                returned = probe(function, *arguments)
-            else:
-                with torch_forbidden():
+            with contextlib.nullcontext() if mentions_torch(probe) else torch_forbidden():
+                if probe is not None:
+                    returned = probe(function, *beside, *arguments)
+                else:
                     returned = function(*arguments)
+        except Misfit as misfit:
+            result.misfit = str(misfit)
+            return result
         except KeyboardInterrupt:  # the grader's time limit, or the student at the keyboard
             raise
         except BaseException as error:  # a student's sys.exit() must not end the test cell
@@ -193,11 +209,19 @@ def call_for_data(
     inputs: Mapping[str, Any],
     names: Sequence[str],
     probe: tuple[str, str] | None,
-    may_share: Sequence[str],
+    options: Mapping[str, Any],
 ) -> dict[str, Any]:
     """``call`` where the function lives; what came of it as data. ``probe`` is a source text."""
-    made = None if probe is None else _from_source(*probe)
-    return to_data(call(function, inputs, tuple(names), probe=made, may_share=frozenset(may_share)))
+    made = call(
+        function,
+        inputs,
+        tuple(names),
+        probe=None if probe is None else _from_source(*probe),
+        beside=options["beside"],
+        may_share=frozenset(options["may_share"]),
+        separate=options["separate"],
+    )
+    return to_data(made)
 
 
 def pair_for_data(
@@ -282,11 +306,14 @@ def _brief(value: Any) -> str:
         return str(value.shape)
     if isinstance(value, Twin):
         return f"= {value}"
-    if isinstance(value, (list, tuple)) and any(isinstance(v, np.ndarray) for v in value):
+    if isinstance(value, list) and _arrays(value):
         return "[" + ", ".join(_brief(v) for v in value) + "]"
+    if isinstance(value, tuple) and _arrays(value):
+        return "(" + ", ".join(_brief(v) for v in value) + ("," if len(value) == 1 else "") + ")"
     if isinstance(value, Mapping) and any(isinstance(v, np.ndarray) for v in value.values()):
         return "{" + describe({str(key): v for key, v in value.items()}) + "}"
-    return f"= {value!r}"
+    text = repr(value)
+    return f"= {text}" if len(text) <= LONGEST else f"= {text[:LONGEST]}…"
 
 
 def _copy(value: Any) -> Any:
@@ -340,6 +367,44 @@ def _same(before: Any, after: Any) -> bool:
         return not hasattr(before, "__dict__") or _same(vars(before), vars(after))
 
 
+def mentions_torch(probe: Function | None) -> bool:
+    """Does ``probe``, or a function of the same cell that it calls, use the name ``torch``?
+
+    Only then is the exercise written in torch; a probe of a NumPy exercise needs NumPy alone.
+    """
+    waiting, seen = [probe], set()
+    while waiting:
+        function = waiting.pop()
+        names = names_in(function)
+        if "torch" in names:
+            return True
+        seen.add(function)
+        known = getattr(function, "__globals__", {})
+        helpers = [known.get(name) for name in names]
+        waiting += [h for h in helpers if isinstance(h, FunctionType) and h not in seen]
+    return False
+
+
+def names_in(thing: Any) -> set[str]:
+    """The global names that a function uses, or the methods of a class, also in inner functions."""
+    # A function of another process says it itself.
+    found: set[str] = set(getattr(thing, "names_used", ()))
+    waiting = _codes(thing)
+    while waiting:
+        code = waiting.pop()
+        found |= set(code.co_names)
+        waiting += [const for const in code.co_consts if isinstance(const, CodeType)]
+    return found
+
+
+def _codes(thing: Any) -> list[CodeType]:
+    """The code of a function, or of each method and property of a class."""
+    members = list(vars(thing).values()) if isinstance(thing, type) else [thing]
+    members += [m.fget for m in members if isinstance(m, property)]
+    codes = [getattr(member, "__code__", None) for member in members]
+    return [code for code in codes if isinstance(code, CodeType)]
+
+
 def _raised_in(error: BaseException, function: Function) -> str | None:
     frames = traceback.extract_tb(error.__traceback__)
     name = frames[-1].name if frames else None
@@ -348,11 +413,9 @@ def _raised_in(error: BaseException, function: Function) -> str | None:
 
 def _where(error: BaseException, function: Function) -> str | None:
     """The line of the student's own cell that raised: the last one in the file of the function."""
-    code = getattr(function, "__code__", None)
-    if code is None:
-        return None
+    files = {code.co_filename for code in _codes(function)}
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if frame.filename == code.co_filename:
+        if frame.filename in files:
             text = (frame.line or linecache.getline(frame.filename, frame.lineno or 0)).strip()
             return f"in line {frame.lineno} of your cell: {text}" if text else None
     return None

@@ -21,9 +21,9 @@ from typing import Any, cast
 
 import numpy as np
 
-from autograder.checks.calling import Call, call, call_pair, describe, python_steps
+from autograder.checks.calling import Call, call, call_pair, describe, names_in, python_steps
 from autograder.checks.compare import Difference, as_set, compare, kind
-from autograder.checks.diagnose import Diagnosis, Evidence, from_arithmetic, from_bank
+from autograder.checks.diagnose import Calls, Diagnosis, Evidence, from_arithmetic, from_bank
 from autograder.checks.memory import recall
 from autograder.checks.reference import Twin, run_reference
 from autograder.mistakes import Mistake, mistakes_of, note_of
@@ -119,9 +119,15 @@ class Check:
     ``tolerance`` replaces the usual one for a quantity, as an absolute number.
 
     ``probe`` is for answers that are objects: it gets the student's object and the inputs, and
-    returns arrays. ``typed`` is for numbers that the student types in: there is no call.
+    returns arrays. ``uses`` names further objects of the notebook, which the probe gets after the
+    first. Torch is forbidden meanwhile, unless the text of the probe mentions it. ``typed`` is for
+    numbers that the student types in: there is no call.
     ``may_share`` names quantities that may hold the inputs themselves, such as a cache.
     ``separate`` asks for quantities of which no two share memory.
+
+
+    An aspect of a function without a single right quantity is worth nothing.
+    ``aspects_alone`` lifts that, for an aspect that is work of its own.
     """
 
     def __init__(
@@ -136,9 +142,11 @@ class Check:
         last_first: Sequence[str] = (),
         tolerance: Mapping[str, float] | None = None,
         probe: Callable[..., Any] | None = None,
+        uses: Sequence[str] = (),
         typed: bool = False,
         may_share: Sequence[str] = (),
         separate: bool = False,
+        aspects_alone: bool = False,
     ) -> None:
         self.name = name
         self.functions = (name,) if backward is None else (name, backward)
@@ -153,9 +161,11 @@ class Check:
         self._follow: dict[str, Callable[..., Any]] = {}
         self._tolerance = dict(tolerance or {})
         self.probe = probe
+        self.uses = tuple(uses)
         self.typed = typed
         self._may_share = frozenset(may_share)
         self._separate = separate
+        self._aspects_alone = aspects_alone
         self._names = tuple(self.returns)
         if separate and backward is not None:
             raise ValueError("separate=True is for an exercise of one function.")
@@ -220,7 +230,8 @@ class Check:
         expected = dict(zip(self._names, answer, strict=True)) if self._many else None
         if expected is None:
             expected = {self._names[0]: answer}
-        made = self._call(self._subjects(), inputs, many)
+        beside = tuple(self._namespace.get(name) for name in self.uses)
+        made = self._call(self._subjects(), beside, inputs, many)
         case = Case(title, hidden, aspect, warning_free, inputs, expected, made, many)
         for quantity, value in expected.items():
             if quantity in made.values:
@@ -253,7 +264,11 @@ class Check:
         return tuple(self._namespace.get(name) for name in self.functions)
 
     def _call(
-        self, subjects: tuple[Any, ...], inputs: dict[str, Any], many: dict[str, Any] | None
+        self,
+        subjects: tuple[Any, ...],
+        beside: tuple[Any, ...],
+        inputs: dict[str, Any],
+        many: dict[str, Any] | None,
     ) -> Call:
         if self.typed:
             return self._read_typed()
@@ -267,6 +282,7 @@ class Check:
             inputs,
             self._names,
             probe=self.probe,
+            beside=beside,
             may_share=self._may_share,
             separate=self._separate,
         )
@@ -286,14 +302,12 @@ class Check:
         if self.typed:
             return Call(values={n: _as_numbers(v) for n, v in record.answer().items()})
         inputs = {"inputs": case.inputs, "many": case.many}
-        return cast(
-            Call,
-            recall(
-                f"{record.diagnosis} {self._names}",
-                inputs,
-                lambda: self._call(record.functions(), case.inputs, case.many),
-            ),
-        )
+
+        def compute() -> Call:
+            beside = tuple(record.beside(name) for name in self.uses)
+            return self._call(record.functions(), beside, case.inputs, case.many)
+
+        return cast(Call, recall(f"{record.diagnosis} {self._names}", inputs, compute))
 
     # ----------------------------------------------------------------- the verdict
 
@@ -307,8 +321,8 @@ class Check:
         unclean = any(not case.call.clean for case in self.cases)
         if unclean:
             base *= UNCLEAN
-        # A property of a function whose numbers are all wrong is worth nothing.
-        lost = [a for a in self.aspects if base == 0.0 or not self._holds(a)]
+        worthless = base == 0.0 and not self._aspects_alone
+        lost = [a for a in self.aspects if worthless or not self._holds(a)]
         points = round(float(base + sum(p for a, p in self.aspects.items() if a not in lost)), 6)
         failed = [case for case in self.cases if case.failed]
         if not failed:
@@ -335,6 +349,10 @@ class Check:
         """A function that is not there, or that uses one that is not there."""
         if made.raised_in and callable(self._namespace.get(made.raised_in)):
             return f"{name} uses {made.raised_in}, which is not written yet."
+        if made.raised_in and made.raised_in != "__init__":
+            for owner in (name, *self.uses):
+                if made.raised_in in _methods(self._namespace.get(owner)):
+                    return f"{owner}.{made.raised_in} is not written yet."
         return f"{name} is not written yet: it raises NotImplementedError."
 
     def _is_right(self, quantity: str) -> bool:
@@ -407,15 +425,17 @@ class Check:
             lines.append(f"  Case{where}: {case.title}.")
             if case.inputs:
                 called_name = " and ".join(self.functions)
-                lines.append(f"  Called {called_name} with {describe(case.inputs)}.")
+                # What a probe gets need not be what the function is called with.
+                how = "Tried" if self.probe else f"Called {called_name}"
+                lines.append(f"  {how} with {describe(case.inputs)}.")
         passed = len(self.cases) - len(failed)
         if len(self.cases) > 1:
             lines.append(f"  {passed} of {len(self.cases)} cases are right.")
-        self.diagnosis = self._diagnose(wrong)
+        self.diagnosis = self._diagnose(case.aspect, wrong)
         if self.diagnosis:
             sentence = " ".join(self.diagnosis.sentence.split())
             lines.append(f"Diagnosis: {sentence} [{self.diagnosis.id}]")
-        called = sorted(self._not_right() & set().union(*map(_names_in, self._subjects())))
+        called = sorted(self._not_right() & set().union(*map(names_in, self._subjects())))
         if called and not self.diagnosis:
             verb = "is" if len(called) == 1 else "are"
             lines.append(
@@ -430,7 +450,11 @@ class Check:
 
     def _first_failure(self, failed: Sequence[Case]) -> tuple[Case, str | None]:
         """The first wrong quantity in the order of back-propagation, and a case that shows it."""
-        plain = [case for case in failed if case.aspect is None] or list(failed)
+        plain = [case for case in failed if case.aspect is None]
+        if not plain:
+            # Properties one by one, in the order in which the check names them.
+            first = next(a for a in self.aspects if any(case.aspect == a for case in failed))
+            plain = [case for case in failed if case.aspect == first]
         for case in plain:
             if case.call.error or case.call.misfit:
                 return case, None
@@ -475,26 +499,32 @@ class Check:
             return [f"{self.name} runs Python code for every sample; the numbers are right."]
         return [f"{self.name} raises a NumPy warning: {made.warnings[0]}."]
 
-    def _diagnose(self, wrong: str | None) -> Diagnosis | None:
-        found = self._diagnose_from(self.cases, wrong)
+    def _diagnose(self, aspect: str | None, wrong: str | None) -> Diagnosis | None:
+        found = self._diagnose_from(self.cases, aspect, wrong)
         plain = [case for case in self.cases if case.aspect is None]
         if found or len(plain) == len(self.cases) or not any(case.failed for case in plain):
             return found
         # Who has a wrong formula often lacks the aspect too. The plain cases show the formula.
-        return self._diagnose_from(plain, wrong)
+        return self._diagnose_from(plain, None, wrong)
 
-    def _diagnose_from(self, cases: Sequence[Case], wrong: str | None) -> Diagnosis | None:
-        evidence = [self._evidence(case) for case in cases]
+    def _diagnose_from(
+        self, these: Sequence[Case], aspect: str | None, wrong: str | None
+    ) -> Diagnosis | None:
+        # What is wrong tells most records apart at once, so it is run first.
+        cases = sorted(these, key=lambda case: not case.failed)
+        # What else goes wrong in other properties may be another mistake.
+        about = [case.aspect in (None, aspect) or not case.failed for case in cases]
 
-        def run(record: Mistake) -> list[Call]:
-            return [self._call_record(record, case) for case in cases]
+        def run(record: Mistake) -> Calls:
+            return Calls(lambda i: self._call_record(record, cases[i]), len(cases))
 
         # One typed-in word or index is too little to tell a mistake from another by itself.
         part = None if self.typed and not _is_telling(cases, wrong) else wrong
-        named = from_bank(mistakes_of(self.name), run, evidence, part, self._tolerance)
+        evidence = [self._evidence(case) for case in cases]
+        named = from_bank(mistakes_of(self.name), run, evidence, part, self._tolerance, about)
         if named or self.typed or self.probe:
             return named
-        return from_arithmetic(evidence, wrong)
+        return from_arithmetic([self._evidence(case) for case in these], wrong)
 
     def _evidence(self, case: Case) -> Evidence:
         if not self.typed:
@@ -526,6 +556,11 @@ def _as_numbers(value: Any) -> Any:
         return value
 
 
+def _methods(thing: Any) -> set[str]:
+    """The names of what is written in the body of a class; none for anything else."""
+    return set(vars(thing)) if isinstance(thing, type) else set()
+
+
 def _holds_pairs(value: Any) -> bool:
     """A list of pairs of words, which may stand for a set of them."""
     return (
@@ -534,19 +569,6 @@ def _holds_pairs(value: Any) -> bool:
         and all(isinstance(entry, (list, tuple)) and entry for entry in value)
         and all(isinstance(word, str) for entry in value for word in entry)
     )
-
-
-def _names_in(function: Any) -> set[str]:
-    """The global names that a function uses, also in functions inside it."""
-    code = getattr(function, "__code__", None)
-    # A function of another process says it itself.
-    found: set[str] = set(getattr(function, "names_used", ()))
-    waiting = [code] if code is not None else []
-    while waiting:
-        code = waiting.pop()
-        found |= set(code.co_names)
-        waiting += [const for const in code.co_consts if hasattr(const, "co_names")]
-    return found
 
 
 def _is_telling(cases: Sequence[Case], quantity: str | None) -> bool:

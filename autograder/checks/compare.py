@@ -252,7 +252,12 @@ def _compare_word(path: str, expected: Any, got: Any, typed: bool) -> Difference
     if same or bool(got == expected):
         return None
     word = "is not" if isinstance(expected, str) else "is"
-    return Difference("value", path, f"{path} {word} {got!r}.", got=got, expected=expected)
+    shown = repr(got if isinstance(got, str) else bool(got))
+    return Difference("value", path, f"{path} {word} {shown}.", got=got, expected=expected)
+
+
+def _shape_or_number(expected: Array) -> str:
+    return "one number" if expected.ndim == 0 else str(expected.shape)
 
 
 def _compare_whole_number(path: str, expected: Any, got: Any, typed: bool) -> Difference | None:
@@ -301,7 +306,7 @@ def _compare_array(
         return Difference(
             "shape",
             path,
-            f"{path} has shape {array.shape}, expected {expected.shape}.",
+            f"{path} has shape {array.shape}, expected {_shape_or_number(expected)}.",
             got=array,
             expected=expected,
         )

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, overload
 
 import numpy as np
 
@@ -40,18 +41,47 @@ class Evidence:
     call: Call
 
 
+class Calls(Sequence[Call]):
+    """The calls of one record, each made when it is looked at: most records differ at the first."""
+
+    def __init__(self, make: Callable[[int], Call], size: int) -> None:
+        self._make = cache(make)
+        self._places = list(range(size))
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, i: int) -> Call: ...
+    @overload
+    def __getitem__(self, i: slice) -> Sequence[Call]: ...
+    def __getitem__(self, i: int | slice) -> Call | Sequence[Call]:
+        if isinstance(i, slice):
+            return [self._make(place) for place in self._places[i]]
+        return self._make(self._places[i])
+
+    def only(self, kept: Sequence[bool]) -> Calls:
+        """Those that are marked, in the same order."""
+        part = Calls(self._make, 0)
+        part._places = [p for p, k in zip(self._places, kept, strict=True) if k]
+        return part
+
+
 def from_bank(
     records: Sequence[Mistake],
-    run: Callable[[Mistake], list[Call]],
+    run: Callable[[Mistake], Calls],
     evidence: Sequence[Evidence],
     wrong: str | None,
     tolerance: Mapping[str, float] | None = None,
+    about: Sequence[bool] = (),
 ) -> Diagnosis | None:
     """The one record whose answer explains the student's calls; None when none or several do.
 
     ``run`` calls a record's answer on the inputs of ``evidence``. ``wrong`` is the first wrong
     quantity. A record explains everything when every value of every case agrees; otherwise it
     may still explain the first wrong quantity, if it spoils nothing that the student has right.
+    ``about`` marks the cases of the property that went wrong first, and all that are right: when no
+    record explains everything, one that explains these is named.
 
     ``tolerance`` is that of the check, for quantities that differ by more than rounding although
     both are right. The two numbers of a mistake may then differ by as much.
@@ -59,6 +89,9 @@ def from_bank(
     near = dict(tolerance or {})
     outcomes = [(record, run(record)) for record in records]
     full = [r for r, calls in outcomes if _explains_all(evidence, calls, near)]
+    if not full and not all(about):
+        part = [item for item, kept in zip(evidence, about, strict=True) if kept]
+        full = [r for r, calls in outcomes if _explains_all(part, calls.only(about), near)]
     if not full and wrong is not None:
         full = [r for r, calls in outcomes if _explains_quantity(evidence, calls, wrong, near)]
     if len(full) == 1:
@@ -141,6 +174,8 @@ def _explains_all(
             # By name: an error of another process is of a type of its own.
             if type(mine.error).__name__ != type(other.error).__name__:
                 return False
+            # Too deep is too deep, if all else agrees.
+            proof = proof or isinstance(mine.error, RecursionError)
             continue
         flags_mine, flags_other = (
             (set(made.warnings), made.changed, made.shared, made.entangled, made.loops)

@@ -1,13 +1,12 @@
-"""The commands ``autograder build`` and ``autograder validate``."""
+"""What the commands ``build`` and ``validate`` do."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
-import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
@@ -19,47 +18,30 @@ from autograder.course.validate import Verdict
 from autograder.course.validate import validate as validate_course
 from autograder.files import require_writable, write_whole
 
-Names = Annotated[list[str] | None, typer.Argument(help="Notebooks, such as 01-forward-pass.")]
-Course = Annotated[Path, typer.Option(help="The folder that holds source/.")]
 
-
-def build(
-    names: Names = None,
-    check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; fail when a file is out of step.")
-    ] = False,
-    course: Course = Path(),
-) -> None:
-    """Make notebooks/ and solutions/ from source/."""
+def build(names: Sequence[str] | None, check: bool, course: Path) -> bool:
+    """Make notebooks/ and solutions/ from source/, or say whether they are in step with it."""
     folder = CourseFolder(course.resolve())
     wanted = folder.select(names or [])
     if check:
         found = list(out_of_step(folder, wanted))
         for item in found:
             print(item)
-        if found:
-            raise typer.Exit(1)
-        print(f"In step with source/: {', '.join(wanted)}.")
-        return
+        if not found:
+            print(f"In step with source/: {', '.join(wanted)}.")
+        return not found
     with _progress() as progress:
         task = progress.add_task("build")
         made = build_course(folder, wanted, lambda text: progress.update(task, description=text))
     for path in made:
         print(path.relative_to(folder.root))
+    return True
 
 
 def validate(
-    names: Names = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="Write the whole proof to this file.")
-    ] = None,
-    mutants: Annotated[
-        bool,
-        typer.Option("--mutants", help="Change each solution in many places; checks must see it."),
-    ] = False,
-    course: Course = Path(),
-) -> None:
-    """Prove the course sound; exit code 1 when it is not."""
+    names: Sequence[str] | None, json_file: Path | None, mutants: bool, course: Path
+) -> bool:
+    """Prove the course sound, print the proof, and say whether it holds."""
     folder = CourseFolder(course.resolve())
     wanted = folder.select(names or [])
     if json_file is not None:
@@ -77,8 +59,7 @@ def validate(
     if json_file is not None:
         write_whole(json_file.absolute(), (json.dumps(verdict.as_json(), indent=2) + "\n").encode())
     _print(verdict)
-    if not verdict.sound:
-        raise typer.Exit(1)
+    return verdict.sound
 
 
 def _print(verdict: Verdict) -> None:

@@ -8,7 +8,6 @@ that say something; the rest have one value per kind of cell and are filled in h
     # %% nbgrader={"grade_id": "affine-check", "grade": true, "points": 2}
 """
 
-import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from autograder.errors import UserError
+from autograder.fingerprint import text_id
 
 NAME = re.compile(r"\d\d-[a-z0-9-]+")
 SCHEMA_VERSION = 3
@@ -135,7 +135,7 @@ def read_source(path: Path) -> NotebookNode:
             cell.id = given["grade_id"]
         else:
             # The id follows the text, so that an edit changes one id and not all that follow.
-            digest = hashlib.sha256(cell.source.encode()).hexdigest()[:12]
+            digest = text_id(cell.source)
             seen[digest] = seen.get(digest, 0) + 1
             cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
     result: NotebookNode = notebook

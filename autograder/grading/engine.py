@@ -25,32 +25,16 @@ from nbformat.v4 import new_output
 from nbgrader.preprocessors import Execute
 from traitlets.config import Config
 
-TIMEOUT = "CellTimeoutError"
+from autograder.grading.limits import DEAD, DIED, Limits
+
 # No history on disk; and no warning about the transport on the terminal of the grader.
 QUIET_KERNEL = ("--HistoryManager.hist_file=:memory:", "--log-level=CRITICAL")
-DEAD = "DeadKernelError"
 # Two kernels that start at once may choose the same port; the one that dies has run nothing.
 STARTS = 3
 
 
 class NoKernelError(Exception):
     """The machine did not give a kernel. No fault of the submission; the message is a sentence."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one notebook may use. Seconds are wall clock; sizes are bytes."""
-
-    cell_seconds: float = 60.0
-    notebook_seconds: float = 600.0
-    # Processor time of the student's process for the whole notebook.
-    cpu_seconds: float = 600.0
-    output_bytes: int = 10_000_000
-    memory_bytes: int = 8 * 2**30
-    # Beside its own, and open at once.
-    processes: int = 0
-    files: int = 64
-    file_bytes: int = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -146,7 +130,7 @@ def execute_in(
         except Exception as error:
             if runner.last >= 0:
                 died = isinstance(error, DeadKernelError)
-                sentence = "The process that ran this cell died." if died else str(error)
+                sentence = DIED if died else str(error)
                 name, sentence = runner.stopped or (DEAD, sentence)
                 _make_sound(notebook)
                 _mark_unreached(notebook, runner.last, name, sentence)

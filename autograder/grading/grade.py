@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from autograder.course import CourseFolder
-from autograder.files import require_writable, write_whole
+from autograder.files import remove_unfinished, replace_folder, require_writable
 from autograder.grading.engine import Engine
 from autograder.grading.gradebook import Gradebook
 from autograder.grading.isolated.walls import APART, LIMITED
@@ -27,9 +26,19 @@ from autograder.grading.submissions import (
     read_timestamp,
 )
 
-READ_ONLY = 0o444
-
 Record = Callable[[Sequence[Result | Unreadable]], None]
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A submission whose points are in the gradebook: its executed notebooks, by name."""
+
+    student: str
+    assignment: str
+    notebooks: Mapping[str, bytes | UnreadableError]
+
+
+Hand = Callable[[Sequence[Saved]], None]
 
 
 @dataclass
@@ -55,15 +64,18 @@ def grade_class(
     force: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
     executor: MakeExecutor = processes,
+    saved: Hand = lambda batch: None,
 ) -> Grading:
     """Grade the submissions of ``names`` into the gradebook and ``autograded/``.
 
     ``record`` gets the results of each submission, in the order of the class, as they come.
+    ``saved`` gets what was graded, in the order in which it is saved.
     ``progress`` is told how many of how many are done. What is not newer than its graded version
     is not executed again unless ``force``. Raises ``UserError`` for input that cannot be used.
     """
     submissions = find_submissions(submitted or course.root / "submitted", names)
     require_writable(course.root / "autograded")
+    remove_unfinished(course.root / "autograded")
     book = Gradebook.open(course, gradebook)
     sheets = {(s.assignment, s.name): s for name in names for s in book.enter(name)}
     with _Class(course, book, sheets, submissions, force) as run:
@@ -71,6 +83,7 @@ def grade_class(
         progress(0, len(submissions))
         for chunk in mark_all(marker, run.works(), workers, executor):
             run.finish(chunk, record)
+            saved(run.saved(chunk))
             progress(run.done, len(submissions))
     return replace(run.grading, layers=list(_held(engine.layers(), run.grading.ways)))
 
@@ -157,6 +170,19 @@ class _Class:
             record(self._early.pop(self._next))
             self._next += 1
 
+    def saved(self, chunk: Sequence[Marked]) -> list[Saved]:
+        """The notebooks of a finished chunk; of what was graded before, as it was saved then."""
+        batch: list[Saved] = []
+        for marked in chunk:
+            submission = self._submissions[marked.number]
+            done = replace(submission, folder=self._graded_folder(submission))
+            old = marked.number in self._skipped
+            notebooks = {
+                m.name: done.read(m.name) if old else m.text for m in marked.marks if not m.reason
+            }
+            batch.append(Saved(submission.student, submission.assignment, notebooks))
+        return batch
+
     def _results(
         self, submission: Submission, marks: Sequence[Marks]
     ) -> Iterator[Result | Unreadable]:
@@ -171,15 +197,11 @@ class _Class:
 
     def _write(self, submission: Submission, marks: Sequence[Marks]) -> None:
         folder = self._graded_folder(submission)
-        shutil.rmtree(folder, ignore_errors=True)
         read = {f"{m.name}.ipynb": m.text for m in marks if m.reason is None}
-        if not read:
-            return
-        # The notebooks last: they are what says that the submission is graded.
-        files = submission.files() | self._given[submission.assignment] | read
-        for name, data in files.items():
-            write_whole(folder / name, data)
-            os.chmod(folder / name, READ_ONLY)
+        if read:
+            replace_folder(folder, submission.files() | self._given[submission.assignment] | read)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _graded_folder(self, submission: Submission) -> Path:
         return self._course.root / "autograded" / submission.student / submission.assignment

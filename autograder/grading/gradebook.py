@@ -32,6 +32,7 @@ from autograder.errors import UserError
 from autograder.files import require_writable
 from autograder.grading.ledger import Entry, Ledger
 from autograder.grading.marking import Sheet
+from autograder.grading.standings import Standing, Standings
 
 # nbgrader's generate_assignment up to the step that writes the cells to the gradebook.
 ENTER = (LockCells, ClearSolutions, ClearOutput, CheckCellMetadata, ComputeChecksums, SaveCells)
@@ -101,6 +102,18 @@ class Gradebook:
         """Where the points of this assignment are written."""
         with self._said_in_a_sentence():
             return Ledger(self.url, assignment)
+
+    def standings(self, assignment: str) -> Standings:
+        """Where the points and comments of this assignment are read."""
+        with self._said_in_a_sentence():
+            return Standings(self.url, assignment)
+
+    def read(
+        self, standings: Standings, students: Sequence[str]
+    ) -> dict[tuple[str, str], Standing]:
+        """By student and notebook; who is not there is not in the answer."""
+        with self._said_in_a_sentence():
+            return standings.read(students)
 
     def write(self, ledger: Ledger, entries: Sequence[Entry]) -> None:
         """Write submissions whole, with nbgrader's penalty for those that are late."""

@@ -35,6 +35,7 @@ from nbgrader.utils import (
 )
 from traitlets.config import Config
 
+from autograder.grading.cells import drop_copied_cells
 from autograder.grading.engine import Engine, Job, NoKernelError
 from autograder.grading.results import GradedCell, Result, cell_results, make_gradable
 from autograder.grading.submissions import UnreadableError, parse_notebook
@@ -173,7 +174,7 @@ class Marker:
 
     def _merge(self, notebook: NotebookNode, sheet: Sheet) -> NotebookNode:
         """The submission with the test cells of the source, without outputs: nbgrader's steps."""
-        drop_copied_cells(notebook)
+        drop_copied_cells(notebook.cells)
         kernelspec = sheet.notebook.metadata.get("kernelspec")
         if kernelspec:
             notebook.metadata["kernelspec"] = kernelspec
@@ -209,22 +210,6 @@ def portable(config: Config) -> Config:
                 continue
             kept[section][name] = value
     return kept
-
-
-def drop_copied_cells(notebook: NotebookNode) -> None:
-    """Of cells with one grade_id, the last keeps it, as in nbgrader; the others become ordinary.
-
-    Stock nbgrader leaves empty metadata on the others, and its next step then takes the whole
-    class for one of an old version and stops.
-    """
-    seen: set[str] = set()
-    for cell in reversed(notebook.cells):
-        meta = cell.metadata.get("nbgrader", {})
-        grade_id = meta.get("grade_id") if isinstance(meta, dict) else None
-        if grade_id in seen:
-            del cell.metadata["nbgrader"]
-        elif grade_id is not None:
-            seen.add(grade_id)
 
 
 def _scores(notebook: NotebookNode) -> Any:

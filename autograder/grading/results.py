@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nbformat import NotebookNode
-from nbformat.v4 import new_output
-from nbgrader.utils import determine_grade, is_grade, is_solution, is_task
+from autograder.grading.cells import Cell, determine_grade, is_grade, is_solution, is_task, is_test
+from autograder.grading.limits import TIMEOUT
 
-from autograder.grading.engine import TIMEOUT
+# A notebook of nbformat, or the same as plain dicts.
+Notebook = Mapping[str, Any]
 
 # The last line of a report that names a mistake; see autograder.checks.
 DIAGNOSIS = re.compile(r"^Diagnosis: (.*) \[([A-Za-z0-9_]+/[a-z0-9-]+)\]$", re.MULTILINE)
@@ -78,42 +78,50 @@ class Unreadable:
         }
 
 
-def make_gradable(notebook: NotebookNode) -> None:
+def make_gradable(notebook: Notebook) -> None:
     """Where nbgrader's rule on outputs would cost points that were earned, change the outputs.
 
     A value that nbgrader refuses becomes an error of that one cell: more points than the maximum
     would end the grading of the whole submission. And a warning is no failure: what a test cell
     that ends well wrote to stderr is shown, but no longer as a stream, which would cost all points.
     """
-    for cell in notebook.cells:
-        if is_grade(cell) and not is_solution(cell) and cell.cell_type == "code":
+    for cell in notebook["cells"]:
+        if is_test(cell):
             _excuse_stderr(cell)
             try:
                 determine_grade(cell)
             except (ValueError, KeyError, TypeError) as error:
                 sentence = f"The value of this test cell is not a number of points: {error}."
-                output = new_output(
-                    "error", ename="PointsError", evalue=sentence, traceback=[sentence]
+                # Of the kind that the notebook's outputs are.
+                output = type(cell)(
+                    output_type="error",
+                    ename="PointsError",
+                    evalue=sentence,
+                    traceback=[sentence],
                 )
-                cell.outputs = [output, *cell.outputs]
+                cell["outputs"] = [output, *cell["outputs"]]
 
 
-def _excuse_stderr(cell: NotebookNode) -> None:
-    if any(output.output_type == "error" for output in cell.outputs):
+def _excuse_stderr(cell: Any) -> None:
+    outputs = cell["outputs"]
+    if any(output["output_type"] == "error" for output in outputs):
         return
-    written = [o for o in cell.outputs if o.output_type == "stream" and o.name == "stderr"]
+    written = [o for o in outputs if o["output_type"] == "stream" and o["name"] == "stderr"]
     if written:
-        said = "".join(output.text for output in written)
-        shown = new_output("display_data", data={"text/plain": f"Written to stderr: {said}"})
-        cell.outputs = [*(o for o in cell.outputs if o not in written), shown]
+        said = "Written to stderr: " + "".join(output["text"] for output in written)
+        kind = type(cell)
+        shown = kind(output_type="display_data", data=kind({"text/plain": said}), metadata=kind())
+        cell["outputs"] = [*(output for output in outputs if output not in written), shown]
 
 
 def cell_results(
-    student: str, name: str, notebook: NotebookNode, cells: Sequence[GradedCell]
+    student: str, name: str, notebook: Notebook, cells: Sequence[GradedCell]
 ) -> list[Result]:
     """One result for each graded cell of the source, in its order."""
-    found = {cell.metadata.nbgrader.grade_id: i for i, cell in _graded(notebook)}
-    tasks = {cell.metadata.nbgrader.grade_id for cell in notebook.cells if is_task(cell)}
+    found = {cell["metadata"]["nbgrader"]["grade_id"]: i for i, cell in _graded(notebook)}
+    tasks = {
+        cell["metadata"]["nbgrader"]["grade_id"] for cell in notebook["cells"] if is_task(cell)
+    }
     results: list[Result] = []
     for graded in cells:
         base = (student, name, graded.name)
@@ -127,7 +135,7 @@ def cell_results(
             )
             continue
         index = found[graded.name]
-        cell = notebook.cells[index]
+        cell = notebook["cells"][index]
         points = determine_grade(cell)[0]
         if points is None:
             message = "Waits for a grade by hand."
@@ -143,16 +151,16 @@ def cell_results(
 
 def _result(
     base: tuple[str, str, str],
-    cell: NotebookNode,
+    cell: Cell,
     points: float,
     maximum: float,
-    notebook: NotebookNode,
+    notebook: Notebook,
     index: int,
 ) -> Result:
     text = "".join(
-        output.text
+        output["text"]
         for output in cell.get("outputs", [])
-        if output.output_type == "stream" and output.name == "stdout"
+        if output["output_type"] == "stream" and output["name"] == "stdout"
     )
     matches = DIAGNOSIS.findall(text)
     sentence, diagnosis = matches[-1] if matches else (None, None)
@@ -182,36 +190,36 @@ def _result(
     return Result(*base, points, maximum, "failed", diagnosis, sentence or first_line)
 
 
-def _graded(notebook: NotebookNode) -> list[tuple[int, NotebookNode]]:
+def _graded(notebook: Notebook) -> list[tuple[int, Cell]]:
     return [
         (i, cell)
-        for i, cell in enumerate(notebook.cells)
-        if is_grade(cell) and "grade_id" in cell.metadata.nbgrader
+        for i, cell in enumerate(notebook["cells"])
+        if is_grade(cell) and "grade_id" in cell["metadata"]["nbgrader"]
     ]
 
 
-def _error(cell: NotebookNode) -> tuple[str, str] | None:
+def _error(cell: Cell) -> tuple[str, str] | None:
     """Name and first line of the error in which a cell ended."""
-    errors = [output for output in cell.get("outputs", []) if output.output_type == "error"]
+    errors = [output for output in cell.get("outputs", []) if output["output_type"] == "error"]
     # Nobody but the time limit interrupts a cell while it is graded.
-    if any(error.ename in (TIMEOUT, "KeyboardInterrupt") for error in errors):
+    if any(error["ename"] in (TIMEOUT, "KeyboardInterrupt") for error in errors):
         return TIMEOUT, ""
     for error in errors:
-        lines = PLACE.sub(r"(line \1)", error.evalue or "").strip().splitlines()
-        return error.ename, lines[0] if lines else ""
+        lines = PLACE.sub(r"(line \1)", error["evalue"] or "").strip().splitlines()
+        return error["ename"], lines[0] if lines else ""
     for output in cell.get("outputs", []):
-        if output.output_type == "stream" and output.name == "stderr":
-            lines = output.text.strip().splitlines()
+        if output["output_type"] == "stream" and output["name"] == "stderr":
+            lines = output["text"].strip().splitlines()
             return "stderr", lines[-1] if lines else ""
     return None
 
 
-def _error_before(notebook: NotebookNode, index: int) -> tuple[str, str] | None:
+def _error_before(notebook: Notebook, index: int) -> tuple[str, str] | None:
     """The error of a solution cell between this graded cell and the one before it."""
-    for cell in reversed(notebook.cells[:index]):
+    for cell in reversed(notebook["cells"][:index]):
         if is_grade(cell):
             return None
-        if cell.cell_type == "code" and is_solution(cell):
+        if cell["cell_type"] == "code" and is_solution(cell):
             found = _error(cell)
             if found is not None and found[0] != "stderr":
                 return found

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-
-import nbformat
-from nbformat import NotebookNode
-from nbgrader.utils import parse_utc
+from typing import TYPE_CHECKING, Any
 
 from autograder.errors import UserError
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 
 class UnreadableError(Exception):
@@ -53,16 +53,13 @@ def read_bytes(path: Path) -> bytes | UnreadableError:
         return UnreadableError(f"{path.name} cannot be read: {error.strerror}.")
 
 
-def read_notebook(path: Path) -> NotebookNode:
-    """A notebook of format 4. Raises ``UnreadableError`` with the reason."""
-    data = read_bytes(path)
-    if isinstance(data, UnreadableError):
-        raise data
-    return parse_notebook(path.name, data)
-
-
 def parse_notebook(name: str, data: bytes) -> NotebookNode:
     """A notebook of format 4; ``name`` stands in the reason of the ``UnreadableError``."""
+    return validated(name, parse_content(name, data))
+
+
+def parse_content(name: str, data: bytes) -> dict[str, Any]:
+    """What stands in the file, of any format and not looked into. Raises ``UnreadableError``."""
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -73,8 +70,15 @@ def parse_notebook(name: str, data: bytes) -> NotebookNode:
         raise UnreadableError(f"{name} is not a notebook: it is not JSON.") from error
     if not isinstance(content, dict) or "cells" not in content and "worksheets" not in content:
         raise UnreadableError(f"{name} is not a notebook: it has no cells.")
+    return content
+
+
+def validated(name: str, content: dict[str, Any]) -> NotebookNode:
+    """A notebook of format 4 from what ``parse_content`` found. Raises ``UnreadableError``."""
+    import nbformat
+
     try:
-        notebook: NotebookNode = nbformat.reads(text, as_version=4)
+        notebook: NotebookNode = nbformat.reads(json.dumps(content), as_version=4)
         nbformat.validate(notebook)
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -108,6 +112,8 @@ def find_submissions(submitted: Path, names: Sequence[str]) -> list[Submission]:
 
 def read_timestamp(folder: Path) -> datetime | None:
     """The time in ``timestamp.txt``, as nbgrader writes it; None when there is none."""
+    from nbgrader.utils import parse_utc
+
     path = folder / "timestamp.txt"
     with contextlib.suppress(OSError, ValueError, TypeError, OverflowError):
         text = path.read_text(encoding="utf-8").strip()

@@ -50,6 +50,10 @@ class Mistake:
         pair = _pairs.get(self.exercise, (self.answer,))
         return tuple(self.answer if f.__name__ == self.answer.__name__ else f for f in pair)
 
+    def beside(self, name: str) -> Any:
+        """A right object that the probe needs too: ``name`` in the module of the record."""
+        return vars(inspect.getmodule(self.answer))[name]
+
     def source(self) -> str:
         """The wrong answer as a student would have typed it, without the record around it.
 
@@ -68,7 +72,8 @@ class Mistake:
             # A helper may need helpers.
             for name, value in vars(module).items():
                 used = re.search(rf"\b{name}\b", text) is not None
-                if used and name not in seen and name[0] == "_" and inspect.isfunction(value):
+                written = inspect.isfunction(value) or inspect.isclass(value)
+                if used and name not in seen and name[0] == "_" and written:
                     seen.add(name)
                     waiting.append(value)
         return "\n\n".join(parts)
@@ -79,7 +84,8 @@ def _definition(thing: Any) -> str:
 
     Not by inspect.getsource: of classes with one name it always finds the first.
     """
-    codes = [getattr(value, "__code__", None) for value in (thing, *vars(thing).values())]
+    parts = [getattr(value, "fget", value) for value in (thing, *vars(thing).values())]
+    codes = [getattr(part, "__code__", None) for part in parts]
     line = min(code.co_firstlineno for code in codes if code is not None)
     lines, _ = inspect.findsource(inspect.getmodule(thing) or thing)
     found = [

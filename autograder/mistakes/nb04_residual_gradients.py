@@ -197,6 +197,44 @@ def after_attention():
 
 @mistake(
     "after_attention",
+    "branch-values-for-gradients",
+    "The gradients of the two branch outputs are their values. When such a number rises by 0.01, by "
+    "how much does the loss rise?",
+)
+def after_attention():
+    return {
+        "after_attention": [1.5, 2.3],
+        "after_ffn": [1.7, 2.4],
+        "loss": 4.1,
+        "d_after_ffn": [1.0, 1.0],
+        "d_ffn_output": [0.2, 0.1],
+        "d_after_attention": [1.0, 1.0],
+        "d_attention_output": [0.5, 0.3],
+        "d_x": [1.0, 1.0],
+    }
+
+
+@mistake(
+    "after_attention",
+    "x-on-two-paths",
+    "d_x is twice what it is asked to be. The attention output is a fixed number here: it does not "
+    "move when x moves.",
+)
+def after_attention():
+    return {
+        "after_attention": [1.5, 2.3],
+        "after_ffn": [1.7, 2.4],
+        "loss": 4.1,
+        "d_after_ffn": [1.0, 1.0],
+        "d_ffn_output": [1.0, 1.0],
+        "d_after_attention": [1.0, 1.0],
+        "d_attention_output": [1.0, 1.0],
+        "d_x": [2.0, 2.0],
+    }
+
+
+@mistake(
+    "after_attention",
     "gradients-pile-up",
     "The gradient grows on its way down, as if each plus sign gave its copy twice. On how many "
     "paths does x reach the loss when the branches are fixed numbers?",
@@ -436,8 +474,8 @@ def residual_block_backward(dy, x, W1, b1, W2, b2):
 @mistake(
     "residual_block_backward",
     "half-for-the-branch",
-    "The upstream gradient is shared out, half to the stream and half to the branch. Each term of a "
-    "sum gets the whole of it.",
+    "The branch gets half of the upstream gradient, as if it were shared out. Each term of a sum "
+    "gets the whole of it.",
 )
 def residual_block_backward(dy, x, W1, b1, W2, b2):
     half = dy / 2
@@ -957,6 +995,17 @@ def has_direct_path(make_block):
 
 @mistake(
     "has_direct_path",
+    "exactly-the-input",
+    "The test asks whether y is x, to the last digit. A block may miss x by a rounding error, or add "
+    "fixed numbers: compare slopes, and allow for rounding.",
+)
+def has_direct_path(make_block):
+    x = np.random.default_rng(0).normal(size=(3, 4))
+    return bool(np.all(make_block(0.0)(x) == x))
+
+
+@mistake(
+    "has_direct_path",
     "all-numbers-at-once",
     "Slopes are added up before they are compared, as happens when all numbers of x are moved "
     "together. Slopes in wrong places add up to 1 as well.",
@@ -1010,8 +1059,8 @@ def has_direct_path(make_block):
 @mistake(
     "has_direct_path",
     "norm-only",
-    "The test compares the size of a gradient before and after. A gradient can keep its size and "
-    "arrive in another place, or with another sign.",
+    "The test compares sizes, such as norms. A gradient can keep its size and arrive in another "
+    "place, or with another sign.",
 )
 def has_direct_path(make_block):
     rng = np.random.default_rng(0)
@@ -1023,7 +1072,8 @@ def has_direct_path(make_block):
 @mistake(
     "has_direct_path",
     "first-number-only",
-    "Only the first number of x is moved. A block may treat the other eleven in another way.",
+    "The test looks at the first number only, of x or of y. A block may treat the other eleven in "
+    "another way.",
 )
 def has_direct_path(make_block):
     x = np.random.default_rng(0).normal(size=(3, 4))
@@ -1196,6 +1246,17 @@ def block_forward(x, attention, feedforward):
 def block_forward(x, attention, feedforward):
     after_attention = x + attention(x)
     return after_attention + feedforward(after_attention.detach())
+
+
+@mistake(
+    "block_forward",
+    "feedforward-detached",
+    "y is right, but the output of feedforward is cut out of the graph: nothing flows back into its "
+    "weights.",
+)
+def block_forward(x, attention, feedforward):
+    after_attention = x + attention(x)
+    return after_attention + feedforward(after_attention).detach()
 
 
 @mistake(

@@ -1,7 +1,4 @@
-"""What people read after grading: the table, the records and the feedback pages."""
+"""What people read after grading: the table, the records and the feedback pages.
 
-from autograder.reports.feedback import write_feedback, write_reason
-from autograder.reports.records import RecordFile
-from autograder.reports.table import ClassTable, progress_table
-
-__all__ = ["ClassTable", "RecordFile", "progress_table", "write_feedback", "write_reason"]
+Nothing is imported here: a student's table needs no feedback pages, and no nbgrader.
+"""

@@ -1,24 +1,47 @@
-"""Feedback pages: nbgrader's own, from its own templates."""
+"""Feedback pages of a class: nbgrader's own, made by workers, written whole or not at all."""
 
 from __future__ import annotations
 
 import html
+import itertools
+import multiprocessing
 import os
+import sys
+import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    wait,
+)
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import nbformat
-from nbconvert.exporters import HTMLExporter
-from nbgrader.converters import GenerateFeedback
-from nbgrader.coursedir import CourseDirectory
-from nbgrader.preprocessors import GetGrades
+from traitlets.config import Config
 
 from autograder.course import CourseFolder
+from autograder.errors import UserError
 from autograder.files import require_writable, write_whole
+from autograder.grading.grade import Saved
 from autograder.grading.gradebook import Gradebook
+from autograder.grading.pool import AHEAD, MakeExecutor, processes
 from autograder.grading.results import Unreadable
+from autograder.grading.standings import Standings
+from autograder.grading.submissions import UnreadableError, read_bytes
+from autograder.reports.page import Page, PageJob, make_pages
 
 READABLE = 0o644
+# Pages that a worker takes at a time, students that are read from the gradebook at a time, and
+# sentences about pages that could not be made.
+CHUNK = 4
+BATCH = 16
+MOST_PROBLEMS = 50
+PRIVATE = ("CourseDirectory", "Exchange")
+ENDED = "It ended the process that made its page."
+NOT_GRADED = "The gradebook has no such submission."
 PAGE = """\
 <!DOCTYPE html>
 <html lang="en">
@@ -32,46 +55,200 @@ PAGE = """\
 """
 
 
+def page_processes(workers: int) -> Executor:
+    """Worker processes on this machine, which start with all that is imported here if they can.
+
+    Importing takes as long as a hundred pages. A process in which no thread of Python's can hold a
+    lock may be forked (those of NumPy sleep, and are ended and started again around a fork); where
+    there are more, workers come from a server that has none.
+    """
+    methods = multiprocessing.get_all_start_methods()
+    if "fork" in methods and sys.platform != "darwin" and threading.active_count() == 1:
+        return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("fork"))
+    if "forkserver" not in methods:
+        return processes(workers)
+    context = multiprocessing.get_context("forkserver")
+    # A worker imports the main program too, wherever that is this package's command.
+    wanted = ("autograder.reports.page", "autograder.cli")
+    context.set_forkserver_preload([name for name in wanted if name in sys.modules])
+    return ProcessPoolExecutor(workers, mp_context=context)
+
+
+@dataclass
+class Written:
+    """How many pages were written and how many were not, with the first reasons."""
+
+    pages: int = 0
+    failed: int = 0
+    # "student/notebook: sentence"
+    problems: list[str] = field(default_factory=list)
+
+    def fail(self, place: str, reason: str) -> None:
+        """One page that is not there."""
+        self.failed += 1
+        if len(self.problems) < MOST_PROBLEMS:
+            self.problems.append(f"{place}: {reason}")
+
+
+class FeedbackWriter:
+    """Makes the pages of graded submissions as they come, a bounded number under way.
+
+    The gradebook stays in this process: a worker gets a notebook and what is known about it.
+    ``__enter__`` raises ``UserError`` when the folder or the gradebook cannot be used.
+    """
+
+    def __init__(
+        self,
+        course: CourseFolder,
+        gradebook: str | None = None,
+        workers: int = 1,
+        executor: MakeExecutor = page_processes,
+    ) -> None:
+        self._folder = course.root / "feedback"
+        self._course = course
+        self._url = gradebook
+        self._workers = workers
+        self._make = executor
+        self._pool: Executor | None = None
+        self._standings: dict[str, Standings] = {}
+        self._jobs: list[PageJob] = []
+        self._waiting: dict[Future[list[Page]], list[PageJob]] = {}
+        # Where each page that is under way belongs: student, assignment, notebook.
+        self._places: dict[int, tuple[str, str, str]] = {}
+        self._numbers = itertools.count()
+        self.written = Written()
+
+    def __enter__(self) -> FeedbackWriter:
+        require_writable(self._folder)
+        self._book = Gradebook.open(self._course, self._url)
+        # Where the gradebook lies, a worker need not know.
+        self._config = Config({k: v for k, v in self._book.config.items() if k not in PRIVATE})
+        # Before a student is read: a forked worker knows what this process knows.
+        self._pool = self._make(self._workers)
+        self._pool.submit(make_pages, self._config, [])
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        try:
+            if kind is None:
+                self._submit()
+                while self._waiting:
+                    self._collect()
+        finally:
+            if self._pool is not None:
+                self._pool.shutdown(cancel_futures=True)
+            for standings in self._standings.values():
+                standings.close()
+
+    def add(self, batch: Sequence[Saved]) -> None:
+        """Make the pages of ``batch``. Raises ``UserError`` when the gradebook cannot be read."""
+        for assignment in dict.fromkeys(saved.assignment for saved in batch):
+            mine = [saved for saved in batch if saved.assignment == assignment]
+            known = self._book.read(self._of(assignment), [saved.student for saved in mine])
+            for saved in mine:
+                for name, data in saved.notebooks.items():
+                    place = (saved.student, assignment, name)
+                    standing = known.get((saved.student, name))
+                    if standing is None:
+                        self._fail(place, NOT_GRADED)
+                    elif isinstance(data, UnreadableError):
+                        self._fail(place, str(data))
+                    else:
+                        number = next(self._numbers)
+                        self._places[number] = place
+                        self._jobs.append(PageJob(number, name, data, standing))
+                        if len(self._jobs) >= CHUNK:
+                            self._submit()
+
+    def _of(self, assignment: str) -> Standings:
+        if assignment not in self._standings:
+            self._standings[assignment] = self._book.standings(assignment)
+        return self._standings[assignment]
+
+    def _submit(self) -> None:
+        """Hand the jobs that wait to a worker; wait while enough are under way."""
+        jobs, self._jobs = self._jobs, []
+        if not jobs:
+            return
+        while len(self._waiting) >= self._workers * AHEAD:
+            self._collect()
+        if self._pool is None:
+            self._pool = self._make(self._workers)
+        try:
+            self._waiting[self._pool.submit(make_pages, self._config, jobs)] = jobs
+        except BrokenExecutor:
+            self._recover(jobs)
+
+    def _collect(self) -> None:
+        """Write the pages of the chunks that have ended."""
+        done, _ = wait(self._waiting, return_when=FIRST_COMPLETED)
+        broken: list[PageJob] = []
+        for future in done:
+            jobs = self._waiting.pop(future)
+            try:
+                for page in future.result():
+                    self._write(page)
+            except BrokenExecutor:
+                broken += jobs
+        if broken:
+            self._recover(broken)
+
+    def _recover(self, jobs: Sequence[PageJob]) -> None:
+        """One page ended its worker, and with it the whole pool. Each that is left gets its own."""
+        left = [*jobs, *itertools.chain.from_iterable(self._waiting.values())]
+        self._waiting.clear()
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None
+        for job in left:
+            with self._make(1) as pool:
+                try:
+                    (page,) = pool.submit(make_pages, self._config, [job]).result()
+                except BrokenExecutor:
+                    page = Page(job.number, reason=ENDED)
+            self._write(page)
+
+    def _write(self, page: Page) -> None:
+        place = self._places.pop(page.number)
+        if page.reason is not None:
+            self._fail(place, page.reason)
+            return
+        student, assignment, name = place
+        _write(self._folder / student / assignment / f"{name}.html", page.data)
+        self.written.pages += 1
+
+    def _fail(self, place: tuple[str, str, str], reason: str) -> None:
+        student, _, name = place
+        self.written.fail(f"{student}/{name}", reason)
+
+
 def write_feedback(
     course: CourseFolder,
     names: Sequence[str],
     gradebook: str | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> list[Path]:
-    """Write ``feedback/<student>/<assignment>/<notebook>.html`` for every graded notebook.
+    *,
+    workers: int = 1,
+    executor: MakeExecutor = page_processes,
+) -> Written:
+    """Write ``feedback/<student>/<assignment>/<name>.html`` for all that is graded of ``names``.
 
-    ``names`` are the assignments.
-    Returns the pages. Raises ``UserError`` when the gradebook or the folder cannot be used.
+    Reads ``autograded/`` and the gradebook. Raises ``UserError`` when nothing is graded, or the
+    gradebook or the folder cannot be used.
     """
-    require_writable(course.root / "feedback")
-    book = Gradebook.open(course, gradebook)
-    graded = sorted(
-        path
-        for name in names
-        for notebook in course.notebooks(name)
-        for path in (course.root / "autograded").glob(f"*/{name}/{notebook}.ipynb")
-    )
-    exporter = _exporter(course)
-    pages: list[Path] = []
-    for done, path in enumerate(graded):
-        progress(done, len(graded))
-        student, assignment, name = path.parts[-3], path.parts[-2], path.stem
-        notebook = nbformat.read(path, as_version=4)
-        resources = {
-            "nbgrader": {
-                "notebook": name,
-                "assignment": assignment,
-                "student": student,
-                "db_url": book.url,
-            },
-            "unique_key": name,
-            "metadata": {"name": name, "path": str(path.parent)},
-        }
-        notebook, resources = GetGrades(config=book.config).preprocess(notebook, resources)
-        body, _ = exporter.from_notebook_node(notebook, resources=resources)
-        pages.append(_write(course, student, assignment, name, body))
-    progress(len(graded), len(graded))
-    return pages
+    found = [(name, folder) for name in names for folder in _graded(course, name)]
+    if not found:
+        raise UserError(
+            f"{course.root / 'autograded'} holds no graded submission of {', '.join(names)}; "
+            "run autograder grade first."
+        )
+    with FeedbackWriter(course, gradebook, workers, executor) as writer:
+        for start in range(0, len(found), BATCH):
+            progress(start, len(found))
+            # Returns when the workers are nearly done with it: no more of a class is in memory.
+            writer.add([_read(course, *place) for place in found[start : start + BATCH]])
+    progress(len(found), len(found))
+    return writer.written
 
 
 def write_reason(course: CourseFolder, submission: Unreadable) -> Path:
@@ -81,24 +258,24 @@ def write_reason(course: CourseFolder, submission: Unreadable) -> Path:
         maximum=submission.max_points,
         reason=html.escape(submission.status),
     )
-    assignment = submission.assignment or submission.notebook
-    return _write(course, submission.student, assignment, submission.notebook, body)
-
-
-def _exporter(course: CourseFolder) -> HTMLExporter:
-    """nbgrader's exporter with its templates, made once for all pages."""
-    directory = CourseDirectory(root=str(course.root))
-    converter = GenerateFeedback(coursedir=directory)
-    # GetGrades runs before, with the resources of each student; the style step stays.
-    steps = [step for step in converter.preprocessors if step is not GetGrades]
-    exporter = HTMLExporter(config=converter.config)
-    for step in steps:
-        exporter.register_preprocessor(step)
-    return exporter
-
-
-def _write(course: CourseFolder, student: str, assignment: str, name: str, body: str) -> Path:
-    path = course.root / "feedback" / student / assignment / f"{name}.html"
-    write_whole(path, body.encode())
-    os.chmod(path, READABLE)
+    name, assignment = submission.notebook, submission.assignment or submission.notebook
+    path = course.root / "feedback" / submission.student / assignment / f"{name}.html"
+    _write(path, body.encode())
     return path
+
+
+def _graded(course: CourseFolder, assignment: str) -> list[Path]:
+    """The folders in ``autograded/`` that hold a notebook of ``assignment``, by student."""
+    folders = (course.root / "autograded").glob(f"*/{assignment}")
+    return sorted(folder for folder in folders if any(folder.glob("*.ipynb")))
+
+
+def _read(course: CourseFolder, assignment: str, folder: Path) -> Saved:
+    there = [n for n in course.notebooks(assignment) if (folder / f"{n}.ipynb").exists()]
+    notebooks = {name: read_bytes(folder / f"{name}.ipynb") for name in there}
+    return Saved(folder.parent.name, assignment, notebooks)
+
+
+def _write(path: Path, data: bytes) -> None:
+    write_whole(path, data)
+    os.chmod(path, READABLE)

@@ -76,9 +76,9 @@ def progress_table(results: Sequence[Result]) -> Table:
     """A row for each exercise of one's own notebook."""
     table = Table("exercise", "points", "what to look at")
     for result in results:
-        points = (
-            "by hand" if result.points is None else f"{result.points:g} of {result.max_points:g}"
-        )
+        points = f"{result.points or 0.0:g} of {result.max_points:g}"
+        if result.status == "manual":
+            points = f"{result.max_points:g} by hand"
         said = "visible checks passed" if result.status == "passed" else result.message
         table.add_row(_exercise(result), points, escape(said))
     return table

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from autograder import mistakes
-from autograder.checks import Check, Twin
+from autograder.checks import Check, Misfit, Twin
 
 BATCH = 3
 
@@ -370,7 +370,62 @@ def test_a_dict_of_arrays_is_called_by_its_shapes(capsys):
     assert "Called layer with cache {a0 (2, 3), z1 (2, 4)}." in capsys.readouterr().out
 
 
+def test_a_list_of_tuples_of_arrays_is_called_by_its_shapes(capsys):
+    globals()["stack"] = lambda layers: layers[0][0] + 1
+
+    check = Check("stack", lambda layers: layers[0][0], returns={"a": 1})
+    check.case("2 layers", layers=[(np.ones((2, 3)), np.ones(2)), (np.ones((4, 2)),)])
+    check.grade()
+    assert "Called stack with layers [((2, 3), (2,)), ((4, 2),)]." in capsys.readouterr().out
+
+
+def test_a_wrong_answer_of_yes_or_no_is_shown_without_its_library(capsys):
+    globals()["is_one"] = lambda z: np.all(z == 2)
+
+    check = Check("is_one", lambda z: bool((z == 1).all()), returns={"answer": 1})
+    check.case("ones", z=np.ones(3))
+    check.grade()
+    assert capsys.readouterr().out.startswith("is_one: answer is False.")
+
+
+def test_where_one_number_is_expected_the_report_says_so(capsys):
+    globals()["total"] = lambda z: z
+
+    check = Check("total", lambda z: z.sum(), returns={"loss": 1})
+    check.case("ones", z=np.ones(3))
+    check.grade()
+    assert "loss has shape (3,), expected one number." in capsys.readouterr().out
+
+
 # ---------------------------------------------------------------------------- aspects, probes
+
+
+def test_a_probe_says_what_it_cannot_read(capsys):
+    globals()["make"] = lambda: [1.0]
+
+    def probe(make, z):
+        raise Misfit(f"returned {type(make()).__name__}, expected a tensor.")
+
+    check = Check("make", lambda z: z, returns={"y": 1}, probe=probe)
+    check.case("ones", z=np.ones(3))
+    assert check.grade() == 0.0
+    out = capsys.readouterr().out
+    assert out.startswith("make returned list, expected a tensor.")
+    assert "Tried with z (3,)." in out
+
+
+@pytest.mark.parametrize(("alone", "points"), [(False, 0.0), (True, 2.0)])
+def test_an_aspect_may_be_work_of_its_own(alone, points, capsys):
+    globals()["power"] = lambda z, cubed: z**3
+
+    def reference(z, cubed):
+        return z**3 if cubed else z**2
+
+    check = Check("power", reference, returns={"y": 1}, aspects={"cubes": 2}, aspects_alone=alone)
+    check.case("squares", z=np.array([1.5, 2.0]), cubed=False)
+    check.case("cubes", aspect="cubes", z=np.array([1.5, 2.0]), cubed=True)
+    assert check.grade() == points
+    assert "y differs" in capsys.readouterr().out
 
 
 def softmax_check(function, capsys):

@@ -15,18 +15,11 @@ import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook
 
-from autograder.grading.engine import (
-    DEAD,
-    TIMEOUT,
-    Engine,
-    Job,
-    KernelEngine,
-    Limits,
-    NoKernelError,
-)
+from autograder.grading.engine import Engine, Job, KernelEngine, NoKernelError
 from autograder.grading.isolated.walls import Walls
 from autograder.grading.jupyter import engine as confined
 from autograder.grading.jupyter.engine import ConfinedKernelEngine
+from autograder.grading.limits import DEAD, TIMEOUT, Limits
 from autograder.grading.sandbox import kernel, processes_of_session
 
 pytestmark = pytest.mark.skipif(

@@ -174,7 +174,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
 
 def test_every_row_of_a_made_class_is_the_same(pair: Pair) -> None:
     stock, ours = pair.rows(GRADES, 4)
-    assert len(stock) == 10 * 13
+    assert len(stock) == 10 * 12
     pair.require_equal(but=STDERR)
     late = {key[0]: row[0] for key, row in pair.rows(PENALTIES, 3)[1].items() if "mixed" in key}
     assert late["late"] and not late["right"]

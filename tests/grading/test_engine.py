@@ -7,7 +7,8 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 from traitlets.config import Config
 
-from autograder.grading.engine import Limits, NoKernelError, execute_in
+from autograder.grading.engine import NoKernelError, execute_in
+from autograder.grading.limits import Limits
 
 # A kernel specification whose program ends at once, the first time or always.
 SPEC = """{{"argv": ["{shell}", "-c", "{command}", "kernel", "{{connection_file}}"],

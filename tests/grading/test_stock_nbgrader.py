@@ -12,6 +12,7 @@ from nbgrader.api import Gradebook as Database
 from autograder.course import CourseFolder
 from tests.grading.conftest import Graded, run
 from tests.grading.course import NAME, RIGHT, SUBMISSIONS, filled, submit, with_cell
+from tests.reports.notebooks import decorated
 
 
 def stock(course: CourseFolder, *words: str) -> str:
@@ -59,14 +60,53 @@ def test_stock_validates_a_right_notebook(by_stock: CourseFolder) -> None:
     assert "Success" in stock(by_stock, "validate", str(path))
 
 
-def test_stock_makes_feedback_from_what_we_graded(graded: Graded, tmp_path: Path) -> None:
-    course = CourseFolder(tmp_path / "course")
+@pytest.fixture(scope="module")
+def pages(graded: Graded, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The pages of one class, made by this program and by stock nbgrader: two folders."""
+    course = CourseFolder(tmp_path_factory.mktemp("pages") / "course")
     shutil.copytree(graded.course.root, course.root)
-    ours = course.root / "feedback/named" / NAME / f"{NAME}.html"
-    before = ours.read_text()
-    shutil.rmtree(course.root / "feedback")
-    stock(course, "generate_feedback", NAME, "--student=named")
-    assert ours.read_text() == before
+    path = course.root / "autograded/right" / NAME / f"{NAME}.ipynb"
+    notebook = decorated(nbformat.read(path, as_version=4))
+    path.chmod(0o644)
+    nbformat.write(notebook, path)
+    with Database(f"sqlite:///{course.root / 'gradebook.db'}", "backprop") as database:
+        grade = database.find_grade("essay", NAME, NAME, "partial")
+        grade.manual_score, grade.extra_credit = 2.25, 0.5
+        database.find_comment("essay", NAME, NAME, "partial").manual_comment = "Why? See $x$ & *y*."
+        late = database.find_submission_notebook(NAME, NAME, "named")
+        late.late_submission_penalty = 1.5
+        database.db.commit()
+    ours, theirs = course.root / "feedback", course.root / "theirs"
+    shutil.rmtree(ours)
+    done = run("autograder", "feedback", cwd=course.root)
+    assert done.returncode == 0, done.stderr
+    ours.rename(theirs.with_name("ours"))
+    stock(course, "generate_feedback", NAME)
+    ours.rename(theirs)
+    return theirs.with_name("ours"), theirs
+
+
+def test_every_page_is_stock_nbgraders_page(pages: tuple[Path, Path]) -> None:
+    ours, theirs = ({p.relative_to(f): p.read_bytes() for p in f.rglob("*.html")} for f in pages)
+    assert len(theirs) > len(SUBMISSIONS)
+    assert ours.keys() == theirs.keys()
+    assert [page for page in ours if ours[page] != theirs[page]] == []
+
+
+def test_pages_show_pictures_formulas_and_what_graders_wrote(pages: tuple[Path, Path]) -> None:
+    text = (pages[0] / "right" / NAME / f"{NAME}.html").read_text()
+    for part in ("data:image/png;base64,", "data:image/svg+xml;base64,", "$\\frac{a}{b}$"):
+        assert part in text
+    assert "See $x$" in (pages[0] / "partial" / NAME / f"{NAME}.html").read_text()
+    named = (pages[0] / "named" / NAME / f"{NAME}.html").read_text()
+    assert "Late submission penalty (Score: -1.5)" in named
+
+
+def test_pages_of_the_same_run_are_those_of_the_gradebook(
+    graded: Graded, pages: tuple[Path, Path]
+) -> None:
+    at_once = graded.course.root / "feedback/hidden" / NAME / f"{NAME}.html"
+    assert at_once.read_bytes() == (pages[0] / "hidden" / NAME / f"{NAME}.html").read_bytes()
 
 
 # ---------------------------------------------------------------- what stock nbgrader does

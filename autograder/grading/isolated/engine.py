@@ -11,20 +11,21 @@ import socket
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from nbformat import NotebookNode
 
-from autograder.grading.engine import DEAD, TIMEOUT, Engine, Executed, Job, Limits
+from autograder.grading.engine import Engine, Executed, Job
 from autograder.grading.isolated.descriptors import send
 from autograder.grading.isolated.messages import as_outputs, error_output
 from autograder.grading.isolated.peer import Channel, GoneError, LateError
 from autograder.grading.isolated.plan import Plan, needs_kernel, steps
 from autograder.grading.isolated.walls import Walls
-from autograder.grading.isolated.warmth import Preload, Process, Warmth
+from autograder.grading.isolated.warmth import Preload, Process, Servers, Warmth
 from autograder.grading.isolated.wire import WireError, decode, encode
+from autograder.grading.limits import DEAD, TIMEOUT, Limits
 
 # After an interrupt, a cell has this long to end by itself; then its process is killed.
 GRACE_SECONDS = 1.0
@@ -44,6 +45,7 @@ class IsolatedEngine:
     walls: Walls = Walls()
     # Run also the instructor's cells without points, so that feedback shows their pictures.
     every_cell: bool = False
+    servers: Path | None = None
 
     def execute(self, job: Job) -> Executed:
         """See ``Engine.execute``."""
@@ -54,13 +56,24 @@ class IsolatedEngine:
             execution.run()
         return Executed(notebook, "apart")
 
+    def started(self) -> Servers:
+        """The warm processes of this engine, to be closed by the caller; see ``served_by``."""
+        return Servers(self.plans, self.preload, self.limits, self.walls)
+
+    def served_by(self, servers: Servers) -> IsolatedEngine:
+        """This engine, with warm processes that all workers of this machine share."""
+        return replace(self, servers=servers.folder)
+
     def warmth(self) -> Warmth:
         """The warm processes of this worker process."""
         global _warmth
         if _warmth is None or _warmth[0] != self:
-            if _warmth is not None:
-                _warmth[1].close()
-            _warmth = (self, Warmth(self.plans, self.preload, self.limits, self.walls))
+            _close()
+            # On another machine, say, there are none to share.
+            own = None if self.servers and self.servers.is_dir() else self.started()
+            folder = own.folder if own else self.servers
+            assert folder is not None
+            _warmth = (self, Warmth(folder), own)
         return _warmth[1]
 
     def layers(self) -> list[dict[str, Any]]:
@@ -69,13 +82,17 @@ class IsolatedEngine:
 
 
 # One engine for each worker process.
-_warmth: tuple[IsolatedEngine, Warmth] | None = None
+_warmth: tuple[IsolatedEngine, Warmth, Servers | None] | None = None
 
 
 @atexit.register
 def _close() -> None:
+    global _warmth
     if _warmth is not None:
         _warmth[1].close()
+        if _warmth[2] is not None:
+            _warmth[2].close()
+    _warmth = None
 
 
 class _Execution:
@@ -160,7 +177,7 @@ class _Execution:
         assert self._judge is not None
         if test is None:
             return [error_output("NameError", "This test cell is not one of the course.")]
-        student = self._students["plain" if test.probe is None else "objects"]
+        student = self._students[test.place]
         if student.gone:
             return [error_output(DEAD, self._how_it_died(student))]
         outputs = self._ask(self._judge, ["test", test.cell], [student, self._judge])

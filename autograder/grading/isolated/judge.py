@@ -29,6 +29,8 @@ class Test:
     asks: tuple[str, ...]
     # Where the answer is an object, all that the probe needs: it runs where the object lives.
     probe: str | None
+    # In which of the student's processes it lives: ``plain`` or ``objects``.
+    place: str = "plain"
 
 
 @dataclass
@@ -74,7 +76,7 @@ def serve(
             )
         elif session is not None:
             test = session.tests[order[1]]
-            peer = session.peers["plain" if test.probe is None else "objects"]
+            peer = session.peers[test.place]
             send(engine, _run(test, session.runner, peer))
 
 

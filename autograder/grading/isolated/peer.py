@@ -245,8 +245,9 @@ class Peer:
 
 
 def names_used(function: Any) -> tuple[str, ...]:
-    """The global names that a function uses, also in functions inside it."""
-    waiting = [getattr(function, "__code__", None)]
+    """The global names that a function uses, or the methods of a class, also in inner functions."""
+    parts = list(vars(function).values()) if isinstance(function, type) else [function]
+    waiting = [getattr(part, "__code__", None) for part in parts]
     found: set[str] = set()
     while waiting and len(found) < 1000:
         code = waiting.pop()

@@ -32,6 +32,7 @@ class OutputLimitError(Exception):
 class Runner:
     """Runs cells in one namespace. ``output_bytes`` bounds the text of each cell.
 
+    ``formatter`` turns a value into data by type, and metadata; without it, IPython's does.
     ``explain`` says which limit of the grader an error comes from, where it does.
     """
 
@@ -42,6 +43,7 @@ class Runner:
         *,
         pictures: bool,
         explain: Callable[[BaseException], str | None] = lambda error: None,
+        formatter: Callable[[Any], Any] | None = None,
     ) -> None:
         self.namespace = namespace
         self._explain = explain
@@ -49,7 +51,7 @@ class Runner:
         self._pictures = pictures
         self._outputs: list[Output] = []
         self._size = 0
-        self._formatter: Callable[[Any], Any] | None = None
+        self._formatter = formatter
 
     def run(self, source: str, label: str) -> list[Output]:
         """The outputs of a cell. ``label`` stands in tracebacks. Never raises.

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from autograder.errors import UserError
-from autograder.grading.engine import Limits
-from autograder.grading.isolated.plan import modules_imported
+from autograder.grading.limits import Limits
+from autograder.grading.names import modules_imported
 
 PACKAGE = Path(__file__).parents[2]
 # Of this package, what a notebook imports for itself. Not the mistake bank, not the grader.

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autograder.grading.engine import Limits
+from autograder.grading.engine import NoKernelError
 from autograder.grading.isolated.descriptors import receive, send
 from autograder.grading.isolated.peer import Channel
 from autograder.grading.isolated.plan import Plan
 from autograder.grading.isolated.walls import Walls, open_modules
+from autograder.grading.limits import Limits
 
 # One thread of arithmetic in each process: a fork would lose the others, and notebooks run side
 # by side anyway.
@@ -47,25 +48,18 @@ class Preload:
 
 
 class Zygote:
-    """A warm process, seen from outside."""
+    """A warm process, seen from a worker. ``path`` is where it listens."""
 
-    def __init__(self, order: Mapping[str, Any]) -> None:
-        mine, theirs = socket.socketpair()
-        environment = {**os.environ, **dict.fromkeys(THREADS, "1"), "MPLBACKEND": "agg"}
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", START],
-            stdin=theirs.fileno(),
-            env=environment,
-            start_new_session=True,
-        )
-        theirs.close()
-        self._control = mine
-        send(mine, dict(order))
-        self._warm = False
+    def __init__(self, path: Path) -> None:
+        self._control = socket.socket(socket.AF_UNIX)
+        try:
+            self._control.connect(str(path))
+            receive(self._control)
+        except (OSError, EOFError) as error:
+            raise NoKernelError(f"The warm process at {path} is gone; grade it again.") from error
 
     def fork(self, order: Mapping[str, Any], sockets: Sequence[socket.socket]) -> int:
         """A new process that gets ``sockets``, which are closed here; its number."""
-        self._await_warmth()
         send(self._control, ["fork", dict(order)], [sock.fileno() for sock in sockets])
         pid, _ = receive(self._control)
         for sock in sockets:
@@ -83,18 +77,8 @@ class Zygote:
         return int(status)
 
     def close(self) -> None:
-        """End the warm process and all that it forked."""
+        """End this copy and all that it forked."""
         self._control.close()
-        try:
-            self._process.wait(5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-    def _await_warmth(self) -> None:
-        if not self._warm:
-            receive(self._control)
-            self._warm = True
 
 
 @dataclass
@@ -120,15 +104,18 @@ class Process:
             self.gone = True
 
 
-class Warmth:
-    """The warm processes for a set of plans, by role: ``plain``, ``objects`` and ``judge``."""
+class Servers:
+    """The warm processes for a set of plans, for all workers of this machine.
+
+    One for each role: ``plain``, ``objects`` and ``judge``. They listen in ``folder``.
+    """
 
     def __init__(
         self, plans: Mapping[str, Plan], preload: Preload, limits: Limits, walls: Walls
     ) -> None:
-        self._folder = tempfile.mkdtemp(prefix="autograder-")
+        self.folder = Path(tempfile.mkdtemp(prefix="autograder-"))
         # Where children are confined to lies as deep, so that what is found out holds for them.
-        Path(self._folder, "rehearsal").mkdir()
+        (self.folder / "rehearsal").mkdir()
         opened = {name: open_modules(plan.imports) for name, plan in plans.items()}
         base: dict[str, Any] = {
             "absent": [],
@@ -136,11 +123,11 @@ class Warmth:
             "plans": {},
             "walls": None,
             "opened": opened,
-            "scratch": str(Path(self._folder, "rehearsal")),
+            "scratch": str(self.folder / "rehearsal"),
         }
         provided = {name for plan in plans.values() for name in plan.imports}
         calls = [list(call) for call in preload.calls]
-        self._orders = {
+        orders = {
             "plain": {
                 **base,
                 "role": "plain",
@@ -163,22 +150,65 @@ class Warmth:
                 "plans": {
                     name: {
                         "prepared": plan.prepared,
-                        "tests": [[t.cell, t.source, t.asks, t.probe] for t in plan.tests.values()],
+                        "tests": [
+                            [t.cell, t.source, t.asks, t.probe, t.place]
+                            for t in plan.tests.values()
+                        ],
                     }
                     for name, plan in plans.items()
                 },
             },
         }
-        self._zygotes: dict[str, Zygote] = {}
         wanted = ["judge", "plain"]
         wanted += ["objects"] if any(plan.objects for plan in plans.values()) else []
+        # All at once: each takes a second to import.
+        self._started = [self._start(role, orders[role]) for role in wanted]
+
+    def _start(
+        self, role: str, order: Mapping[str, Any]
+    ) -> tuple[subprocess.Popen[bytes], socket.socket]:
+        mine, theirs = socket.socketpair()
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(self.folder / role))
+        listener.listen(128)
+        process = subprocess.Popen(
+            [sys.executable, "-c", START, str(listener.fileno())],
+            stdin=theirs.fileno(),
+            pass_fds=[listener.fileno()],
+            env={**os.environ, **dict.fromkeys(THREADS, "1"), "MPLBACKEND": "agg"},
+            start_new_session=True,
+        )
+        theirs.close()
+        listener.close()
+        send(mine, dict(order))
+        return process, mine
+
+    def close(self) -> None:
+        """End all of them, and all that they forked."""
+        for _, owner in self._started:
+            owner.close()
+        for process, _ in self._started:
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Warmth:
+    """The warm processes of one worker. ``folder`` is where the servers listen."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._zygotes: dict[str, Zygote] = {}
         self._judge: Process | None = None
         self._judged = 0
-        for role in wanted:  # all at once: each takes a second to import
-            self._zygotes[role] = Zygote(self._orders[role])
 
     def zygote(self, role: str) -> Zygote:
-        """The warm process of a role."""
+        """The warm process of a role. Raises ``NoKernelError`` when there is none."""
+        if role not in self._zygotes:
+            self._zygotes[role] = Zygote(self._folder / role)
         return self._zygotes[role]
 
     def judge(self) -> Process:
@@ -187,16 +217,15 @@ class Warmth:
             if self._judge is not None:
                 self._judge.end()
             mine, theirs = socket.socketpair()
-            zygote = self._zygotes["judge"]
-            pid = zygote.fork({"folder": self._folder}, [theirs])
+            zygote = self.zygote("judge")
+            pid = zygote.fork({"folder": str(self._folder)}, [theirs])
             self._judge = Process(zygote, pid, Channel(mine))
             self._judged = 0
         self._judged += 1
         return self._judge
 
     def close(self) -> None:
-        """End all of them."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        """End them. The servers stay."""
         for zygote in self._zygotes.values():
             zygote.close()
         self._zygotes.clear()

@@ -1,7 +1,8 @@
 """A warm process that forks a new one for each notebook.
 
-It imports once what every notebook needs, then waits for orders on its standard input, a socket.
-The new process gets its sockets with the order, as file descriptors. ``python -m`` starts it.
+It imports once what every notebook needs. Each worker that connects gets a copy of it, which forks
+for one notebook after another. The new process gets its sockets with the order, as file
+descriptors.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import gc
 import importlib
 import os
 import random
+import select
 import signal
 import socket
 import sys
@@ -38,35 +40,61 @@ class Warm:
 
 
 def main() -> None:
-    """Warm up as the first message says, then fork, signal and bury until the engine is gone."""
-    control = socket.socket(fileno=os.dup(0))
+    """Warm up as the first message says; then a warm copy for each worker that connects.
+
+    Standard input is a socket from the owner; when the owner is gone, so are all of them. The
+    number of the listening socket is the first argument.
+    """
+    owner = socket.socket(fileno=os.dup(0))
+    listener = socket.socket(fileno=int(sys.argv[1]))
     _redirect(0, 1)
-    warm = _warm_up(receive(control)[0])
+    warm = _warm_up(receive(owner)[0])
     _redirect(2)
     gc.collect()
     gc.freeze()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the owner to act on
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    while True:
+        ready, _, _ = select.select([owner, listener], [], [])
+        if owner in ready:
+            os._exit(0)
+        worker, _ = listener.accept()
+        if os.fork() == 0:
+            listener.close()
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            _serve(warm, worker, owner)
+            os._exit(0)
+        worker.close()
+
+
+def _serve(warm: Warm, worker: socket.socket, owner: socket.socket) -> None:
+    """Fork, signal and bury for one worker, until it or the owner is gone."""
     # Children that end are buried by this process only, so that no number is used twice.
     alive: set[int] = set()
-    send(control, "warm")
+    send(worker, "warm")
     while True:
+        ready, _, _ = select.select([owner, worker], [], [])
+        if owner in ready:
+            break
         try:
-            order, descriptors = receive(control)
-        except EOFError:
+            order, descriptors = receive(worker)
+        except (EOFError, OSError):
             break
         if order[0] == "fork":
             pid = os.fork()
             if pid == 0:
-                control.close()
+                worker.close()
+                owner.close()
                 _child(warm, order[1], descriptors)
             alive.add(pid)
             for descriptor in descriptors:
                 os.close(descriptor)
-            send(control, pid)
+            send(worker, pid)
         elif order[0] == "signal":
             if order[1] in alive:
                 os.kill(order[1], order[2])
         elif order[0] == "end":
-            send(control, _end(order[1], alive))
+            send(worker, _end(order[1], alive))
     for pid in list(alive):
         _end(pid, alive)
 

@@ -14,17 +14,15 @@ from nbformat import NotebookNode
 from traitlets.config import Config
 
 from autograder.grading.engine import (
-    DEAD,
-    TIMEOUT,
     BoundedExecute,
     Executed,
     Job,
-    Limits,
     NoKernelError,
     execute_in,
 )
 from autograder.grading.isolated.walls import LIMITED, PACKAGE, Walls
 from autograder.grading.jupyter.manager import LONGEST_PLACE, Manager, Watch
+from autograder.grading.limits import DEAD, TIMEOUT, Limits
 from autograder.grading.sandbox import adopt_orphans, readable_by_default
 
 # A shell cell starts programs, and these start others.
@@ -141,7 +139,7 @@ def _order(limits: Limits, walls: Walls, scratch: Path, own: Path) -> dict[str, 
         "scratch": str(scratch),
         "readable": [str(path) for path in readable],
         "required": sorted(walls.required),
-        "cpu_seconds": max(1, round(limits.notebook_seconds)),
+        "cpu_seconds": max(1, round(limits.cpu_seconds)),
         "memory_bytes": limits.memory_bytes,
         "processes": max(limits.processes, PROCESSES),
         "files": max(limits.files, FILES),
