@@ -20,3 +20,7 @@ c.ClearSolutions.text_stub = "*Write your answer here.*"
 
 # Seconds a cell may take; the slowest cell of a solved notebook takes a few.
 c.Execute.timeout = 60
+
+# With this line, `nbgrader autograde` and the formgrader's button execute student code in a
+# confined process too; see docs/instructors.md.
+# c.Autograde.exporter_class = "autograder.stock.ConfinedExporter"

@@ -12,13 +12,15 @@ from typing import Any
 from autograder.course import CourseFolder, nbgrader_config
 from autograder.errors import UserError
 from autograder.files import require_writable
-from autograder.grading.engine import KernelEngine
+from autograder.grading.engine import Engine, KernelEngine
 from autograder.grading.grade import Grading, grade_class
 from autograder.grading.isolated.engine import IsolatedEngine
 from autograder.grading.isolated.plan import Plan, plan_for
 from autograder.grading.isolated.walls import Walls
 from autograder.grading.isolated.warmth import Preload
+from autograder.grading.jupyter.engine import ConfinedKernelEngine
 from autograder.grading.limits import Limits
+from autograder.grading.marking import portable
 from autograder.grading.pool import Workers
 from autograder.grading.results import Result, Unreadable
 from autograder.reports.feedback import FeedbackWriter, Written, write_feedback, write_reason
@@ -45,6 +47,7 @@ PRELOAD = Preload(
 WAYS = {
     "apart": "with the student's code in a process of its own, apart from the tests",
     "kernel": "in a kernel that the student's code shares with the tests",
+    "unconfined": "in a kernel that the tests share with student code that may do all you may do",
 }
 
 
@@ -193,7 +196,7 @@ def course_engine(
     unconfined: bool = False,
 ) -> IsolatedEngine:
     """The engine that grades these assignments on this machine."""
-    config = nbgrader_config(course)
+    config = portable(nbgrader_config(course))
     plans: dict[str, Plan] = {}
     for assignment in names:
         for name in course.notebooks(assignment):
@@ -201,7 +204,9 @@ def course_engine(
             if plan is not None:
                 plans[f"{assignment}/{name}"] = plan
     walls = Walls.of_this_machine(unconfined=unconfined)
-    otherwise = KernelEngine(limits, config)
+    otherwise: Engine = (
+        KernelEngine(limits, config) if unconfined else ConfinedKernelEngine(limits, config, walls)
+    )
     return IsolatedEngine(plans, otherwise, limits, PRELOAD, walls, every_cell)
 
 

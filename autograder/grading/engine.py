@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
+import json
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import nbformat
 from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
@@ -47,7 +49,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Executed:
-    """An executed notebook, and in which way: ``apart`` from the tests, or in a ``kernel``."""
+    """An executed notebook, and in which way.
+
+    ``apart`` from the tests, in a confined ``kernel`` that it shares with them, or ``unconfined``.
+    """
 
     notebook: NotebookNode
     way: str
@@ -89,7 +94,7 @@ class KernelEngine:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(data)
             execute_in(notebook, Path(scratch), self.limits, self.config)
-        return Executed(notebook, "kernel")
+        return Executed(notebook, "unconfined")
 
     def layers(self) -> list[dict[str, Any]]:
         """The kernel runs with the rights of whoever grades; say so."""
@@ -103,29 +108,45 @@ class KernelEngine:
         ]
 
 
-def execute_in(notebook: NotebookNode, folder: Path, limits: Limits, config: Config) -> None:
+def execute_in(
+    notebook: NotebookNode,
+    folder: Path,
+    limits: Limits,
+    config: Config,
+    make: Callable[[Limits, Config], BoundedExecute] | None = None,
+) -> None:
     """Execute ``notebook`` in place, in a fresh kernel whose working directory is ``folder``.
 
-    Raises ``NoKernelError`` when no kernel starts; then no cell has run.
+    ``make`` makes nbgrader's step, once for each start. Raises ``NoKernelError`` when no kernel
+    starts; then no cell has run.
     """
     reason = ""
     for _ in range(STARTS):
-        runner = _Execute(limits, config)
+        runner = (make or BoundedExecute)(limits, config)
         try:
             runner.preprocess(notebook, {"metadata": {"path": str(folder)}})
+            _make_sound(notebook)
             return
         except Exception as error:
             if runner.last >= 0:
                 died = isinstance(error, DeadKernelError)
                 sentence = DIED if died else str(error)
-                _mark_unreached(notebook, runner.last, DEAD, sentence)
+                name, sentence = runner.stopped or (DEAD, sentence)
+                _make_sound(notebook)
+                _mark_unreached(notebook, runner.last, name, sentence)
                 return
             reason = str(error).strip() or type(error).__name__
     raise NoKernelError(f"No kernel could be started for it ({reason}); grade it again.")
 
 
-class _Execute(Execute):  # type: ignore[misc]
-    """nbgrader's own step, with a bound for the whole notebook and for its output."""
+class BoundedExecute(Execute):  # type: ignore[misc]
+    """nbgrader's own step, with a bound for the whole notebook and for its output.
+
+    ``last`` is the index of the cell that runs, -1 before the first. ``stopped`` is name and
+    sentence of the error in the cell at which the kernel was ended from outside.
+    """
+
+    stopped: tuple[str, str] | None = None
 
     def __init__(self, limits: Limits, config: Config) -> None:
         super().__init__(config=config)
@@ -134,7 +155,7 @@ class _Execute(Execute):  # type: ignore[misc]
         self._bytes = 0
         self.last = -1
         self.timeout_func = self._seconds_left
-        self.extra_arguments = list(QUIET_KERNEL)
+        self.extra_arguments: list[str] = [*super().extra_arguments, *QUIET_KERNEL]
 
     def _seconds_left(self, cell: NotebookNode) -> float:
         # nbclient takes 0 for "no limit".
@@ -149,9 +170,15 @@ class _Execute(Execute):  # type: ignore[misc]
         self.last = index + 1
         return result
 
+    async def _async_check_alive(self) -> None:
+        # A task that looks once more after the end would complain on the grader's terminal.
+        if self.kc is None:
+            raise DeadKernelError("Kernel died")
+        await super()._async_check_alive()
+
     def process_message(self, msg: Any, cell: NotebookNode, cell_index: int) -> Any:
-        if msg["msg_type"] == "stream":
-            self._bytes += len(msg["content"]["text"])
+        if msg["msg_type"] not in ("status", "execute_input"):
+            self._bytes += _size(msg["content"])
             if self._bytes > self._limits.output_bytes:
                 # What comes now is thrown away; the cell is interrupted as at a time limit.
                 with contextlib.suppress(RuntimeError):
@@ -159,6 +186,42 @@ class _Execute(Execute):  # type: ignore[misc]
                     task.add_done_callback(lambda done: done.exception())
                 return None
         return super().process_message(msg, cell, cell_index)
+
+
+def _make_sound(notebook: NotebookNode) -> None:
+    """What a kernel sends is the student's to choose; keep what a notebook file can hold."""
+    try:
+        json.dumps(notebook.metadata, ensure_ascii=False).encode()
+    except Exception:
+        notebook.metadata.pop("widgets", None)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            if type(cell.get("execution_count")) is not int:
+                cell.execution_count = None
+            cell.outputs = [_sound(output) for output in cell.get("outputs", [])]
+
+
+def _sound(output: NotebookNode) -> NotebookNode:
+    """``output``, or an error in its place where no notebook can hold what the kernel sent."""
+    try:
+        nbformat.validate(output, ref="output", version=4, version_minor=5)
+        json.dumps(output, ensure_ascii=False).encode()
+    except Exception:
+        sentence = "The cell sent an output that a notebook cannot hold."
+        error: NotebookNode = new_output(
+            "error", ename="OutputError", evalue=sentence, traceback=[sentence]
+        )
+        return error
+    return output
+
+
+def _size(content: Any) -> int:
+    """About how many characters a message holds, in whatever form."""
+    if isinstance(content, str):
+        return len(content)
+    if isinstance(content, dict):
+        return sum(_size(key) + _size(value) for key, value in content.items())
+    return sum(map(_size, content)) if isinstance(content, list) else 8
 
 
 def _mark_unreached(notebook: NotebookNode, first: int, name: str, sentence: str) -> None:

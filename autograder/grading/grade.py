@@ -13,8 +13,9 @@ from autograder.course import CourseFolder
 from autograder.files import remove_unfinished, replace_folder, require_writable
 from autograder.grading.engine import Engine
 from autograder.grading.gradebook import Gradebook
+from autograder.grading.isolated.walls import APART, LIMITED
 from autograder.grading.ledger import Entry, Ledger
-from autograder.grading.marking import Marked, Marker, Marks, Sheet, Work
+from autograder.grading.marking import Marked, Marker, Marks, Sheet, Work, portable
 from autograder.grading.pool import MakeExecutor, mark_all, processes
 from autograder.grading.results import Result, Unreadable
 from autograder.grading.submissions import (
@@ -78,13 +79,21 @@ def grade_class(
     book = Gradebook.open(course, gradebook)
     sheets = {(s.assignment, s.name): s for name in names for s in book.enter(name)}
     with _Class(course, book, sheets, submissions, force) as run:
-        marker = Marker(sheets, engine, book.config)
+        marker = Marker(sheets, engine, portable(book.config))
         progress(0, len(submissions))
         for chunk in mark_all(marker, run.works(), workers, executor):
             run.finish(chunk, record)
             saved(run.saved(chunk))
             progress(run.done, len(submissions))
-    return replace(run.grading, layers=engine.layers())
+    return replace(run.grading, layers=list(_held(engine.layers(), run.grading.ways)))
+
+
+def _held(layers: Sequence[dict[str, Any]], ways: Counter[str]) -> Iterator[dict[str, Any]]:
+    """``layers``, each in force only where it was so for every notebook."""
+    for layer in layers:
+        name = layer["layer"]
+        lost = (ways["kernel"] and name in APART) or (ways["unconfined"] and name != LIMITED)
+        yield layer | {"in_force": bool(layer["in_force"] and not lost)}
 
 
 class _Class:
@@ -177,12 +186,14 @@ class _Class:
     def _results(
         self, submission: Submission, marks: Sequence[Marks]
     ) -> Iterator[Result | Unreadable]:
+        student, assignment = submission.student, submission.assignment
         for each in marks:
             if each.reason is None:
-                yield from (replace(r, student=submission.student) for r in each.results)
+                for result in each.results:
+                    yield replace(result, student=student, assignment=assignment)
             else:
-                maximum = self._sheets[submission.assignment, each.name].max_points
-                yield Unreadable(submission.student, each.name, maximum, each.reason)
+                maximum = self._sheets[assignment, each.name].max_points
+                yield Unreadable(student, each.name, maximum, each.reason, assignment)
 
     def _write(self, submission: Submission, marks: Sequence[Marks]) -> None:
         folder = self._graded_folder(submission)

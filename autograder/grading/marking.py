@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import logging
+import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -63,9 +64,13 @@ class Sheet:
     def cells(self) -> list[GradedCell]:
         """The cells that carry points, in the order of the source."""
         return [
-            GradedCell(meta.grade_id, float(meta.points), bool(meta.solution or meta.task))
+            GradedCell(
+                cell.metadata.nbgrader.grade_id,
+                float(cell.metadata.nbgrader.points),
+                manual=bool(is_solution(cell) or is_task(cell) or cell.cell_type != "code"),
+            )
             for cell in self.notebook.cells
-            if (meta := cell.metadata.get("nbgrader")) and (meta.grade or meta.task)
+            if is_grade(cell) or is_task(cell)
         ]
 
     @property
@@ -153,7 +158,7 @@ class Marker:
         notebook = self._tidy(executed.notebook)
         return Marks(
             name,
-            text=(nbformat.writes(notebook) + "\n").encode(),
+            text=(nbformat.writes(notebook) + "\n").encode(errors="replace"),
             results=cell_results("", name, notebook, sheet.cells),
             scores=list(_scores(notebook)),
             comments=list(_comments(notebook)),
@@ -194,6 +199,22 @@ class Marker:
             notebook, _ = step(notebook, {})
         make_gradable(notebook)
         return notebook
+
+
+def portable(config: Config) -> Config:
+    """Of the settings, those that a worker process can get: no classes or functions of a file.
+
+    A plugin that ``nbgrader_config.py`` defines is for the gradebook, which stays here.
+    """
+    kept = Config()
+    for section, settings in config.items():
+        for name, value in settings.items():
+            try:
+                pickle.dumps(value)
+            except Exception:
+                continue
+            kept[section][name] = value
+    return kept
 
 
 def _scores(notebook: NotebookNode) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from autograder.grading.cells import Cell, determine_grade, is_grade, is_solution
+from autograder.grading.cells import Cell, determine_grade, is_grade, is_solution, is_task, is_test
 from autograder.grading.limits import TIMEOUT
 
 # A notebook of nbformat, or the same as plain dicts.
@@ -45,6 +45,8 @@ class Result:
     status: str
     diagnosis: str | None = None
     message: str = ""
+    # The folder that the notebook belongs to; of this course, the same name.
+    assignment: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The contract of ``grade --json``."""
@@ -59,6 +61,7 @@ class Unreadable:
     notebook: str
     max_points: float
     status: str
+    assignment: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The contract of ``grade --json``: one record without a cell."""
@@ -71,16 +74,20 @@ class Unreadable:
             "status": self.status,
             "diagnosis": None,
             "message": self.status,
+            "assignment": self.assignment,
         }
 
 
 def make_gradable(notebook: Notebook) -> None:
-    """Turn a value that nbgrader refuses into an error of that one cell.
+    """Where nbgrader's rule on outputs would cost points that were earned, change the outputs.
 
-    More points than the maximum would end the grading of the whole submission.
+    A value that nbgrader refuses becomes an error of that one cell: more points than the maximum
+    would end the grading of the whole submission. And a warning is no failure: what a test cell
+    that ends well wrote to stderr is shown, but no longer as a stream, which would cost all points.
     """
     for cell in notebook["cells"]:
-        if is_grade(cell) and cell["cell_type"] == "code":
+        if is_test(cell):
+            _excuse_stderr(cell)
             try:
                 determine_grade(cell)
             except (ValueError, KeyError, TypeError) as error:
@@ -95,14 +102,33 @@ def make_gradable(notebook: Notebook) -> None:
                 cell["outputs"] = [output, *cell["outputs"]]
 
 
+def _excuse_stderr(cell: Any) -> None:
+    outputs = cell["outputs"]
+    if any(output["output_type"] == "error" for output in outputs):
+        return
+    written = [o for o in outputs if o["output_type"] == "stream" and o["name"] == "stderr"]
+    if written:
+        said = "Written to stderr: " + "".join(output["text"] for output in written)
+        kind = type(cell)
+        shown = kind(output_type="display_data", data=kind({"text/plain": said}), metadata=kind())
+        cell["outputs"] = [*(output for output in outputs if output not in written), shown]
+
+
 def cell_results(
     student: str, name: str, notebook: Notebook, cells: Sequence[GradedCell]
 ) -> list[Result]:
     """One result for each graded cell of the source, in its order."""
     found = {cell["metadata"]["nbgrader"]["grade_id"]: i for i, cell in _graded(notebook)}
+    tasks = {
+        cell["metadata"]["nbgrader"]["grade_id"] for cell in notebook["cells"] if is_task(cell)
+    }
     results: list[Result] = []
     for graded in cells:
         base = (student, name, graded.name)
+        if graded.name in tasks:
+            message = "A task; waits for a grade by hand."
+            results.append(Result(*base, None, graded.max_points, "manual", message=message))
+            continue
         if graded.name not in found:
             results.append(
                 Result(*base, 0.0, graded.max_points, "missing", message="The cell was deleted.")

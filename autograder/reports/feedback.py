@@ -258,8 +258,8 @@ def write_reason(course: CourseFolder, submission: Unreadable) -> Path:
         maximum=submission.max_points,
         reason=html.escape(submission.status),
     )
-    name = submission.notebook
-    path = course.root / "feedback" / submission.student / name / f"{name}.html"
+    name, assignment = submission.notebook, submission.assignment or submission.notebook
+    path = course.root / "feedback" / submission.student / assignment / f"{name}.html"
     _write(path, body.encode())
     return path
 

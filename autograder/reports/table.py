@@ -36,7 +36,9 @@ class ClassTable:
             maximum = sum(result.max_points for result in mine)
             wrong = [result.status for result in mine if isinstance(result, Unreadable)]
             said = escape("\n".join(wrong or what_went_wrong(cells)))
-            row = (mine[0].student, notebook, f"{points:g} of {maximum:g}", said)
+            assignment = mine[0].assignment
+            place = notebook if assignment in ("", notebook) else f"{assignment}/{notebook}"
+            row = (mine[0].student, place, f"{points:g} of {maximum:g}", said)
             self._rows.append(row)
 
     def rich(self) -> Table:

@@ -50,6 +50,12 @@ def test_a_diagnosis_is_read_from_the_report(graded: Graded) -> None:
     assert "It squares. [double/squared]" in " ".join(graded.output.split())
 
 
+def test_text_on_stderr_alone_costs_nothing(graded: Graded) -> None:
+    assert points(graded, "stderr") == ALL
+    path = graded.course.root / "autograded/stderr" / NAME / f"{NAME}.ipynb"
+    assert "Written to stderr: !" in path.read_text()
+
+
 def test_hidden_tests_count(graded: Graded) -> None:
     assert points(graded, "hidden") == ALL | {"half-check": 0.0}
 

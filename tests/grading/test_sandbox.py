@@ -513,6 +513,53 @@ def test_opens_no_socket(box: Box, family: int, kind: int) -> None:
     box.stops(lambda: socket.socket(family, kind).close())
 
 
+def test_accepts_on_what_it_was_given_and_on_nothing_else(box: Box) -> None:
+    """For a kernel, which listens; the same call is refused without the policy's word."""
+    place = str(box.folder / "listens")
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listening.bind(place)
+    listening.listen()
+    os.chmod(place, 0o777)
+    client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    client.connect(place)
+    client.sendall(b"hello")
+
+    def accept() -> str:
+        given = socket.socket(fileno=listening.fileno())
+        given.settimeout(5)
+        connection, _ = given.accept()
+        return connection.recv(5).decode()
+
+    policy = {"descriptors": (0, 1, 2, listening.fileno())}
+    box.refuses(accept, **policy)
+    assert box.allows(accept, **policy, accepting=True) == "hello"
+    families = socket.AF_UNIX, socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK
+    for family in families:
+        for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_RAW):
+            box.refuses(functools.partial(socket.socket, family, kind), accepting=True)
+
+    def of_a_pair(call: str, *arguments: Any) -> None:
+        getattr(socket.socketpair()[0], call)(*arguments)
+
+    mine = str(box.scratch / "mine")
+    for call, *arguments in (
+        ("bind", mine), ("bind", "\0abstract"), ("connect", place), ("listen",)
+    ):  # fmt: skip
+        attack = functools.partial(of_a_pair, call, *arguments)
+        box.refuses(attack, **policy, accepting=True)
+    client.close()
+    listening.close()
+
+
+def test_asks_for_the_schedule_that_it_has_and_for_no_other(box: Box) -> None:
+    def ask(policy: int, priority: int) -> None:
+        os.sched_setscheduler(0, policy, os.sched_param(priority))
+
+    box.allows(functools.partial(ask, os.SCHED_OTHER, 0))
+    box.stops(functools.partial(ask, os.SCHED_BATCH, 0))
+    box.refuses(functools.partial(ask, os.SCHED_FIFO, 1))
+
+
 def test_opens_no_raw_socket(box: Box) -> None:
     box.refuses(lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, 1))
     box.refuses(lambda: socket.socket(17, socket.SOCK_RAW))  # AF_PACKET

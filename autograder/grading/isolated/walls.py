@@ -20,11 +20,9 @@ OPEN_PROVIDED = "provided/__init__.py"
 CLOSED = ("autograder", "nbgrader", "alembic", "sqlalchemy")
 
 
-ALWAYS = (
-    "student's cells apart from the tests",
-    "only data between the two processes",
-    "limits of time and output",
-)
+APART = ("student's cells apart from the tests", "only data between the two processes")
+LIMITED = "limits of time and output"
+ALWAYS = (*APART, LIMITED)
 
 
 @dataclass(frozen=True)

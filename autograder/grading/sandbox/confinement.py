@@ -80,6 +80,11 @@ class Policy:
     """How many further threads may exist at once."""
     descriptors: tuple[int, ...] = (0, 1, 2)
     """The descriptors that it keeps."""
+    accepting: bool = False
+    """Whether it may accept connections on listening sockets among ``descriptors``.
+
+    It still makes no socket, binds none and connects to nothing.
+    """
     listable: tuple[Path, ...] = ()
     """Folders of which the names may be listed, with all that is in them; not what is in files."""
     slot: int | None = None
@@ -143,6 +148,7 @@ class Prepared:
                         pid=os.getpid(),
                         processes=policy.processes > 0,
                         executable=policy.executable,
+                        accepting=policy.accepting,
                         signals_scoped=self.abi >= landlock.SCOPE_ABI,
                         truncation_covered=self.abi >= landlock.TRUNCATE_ABI,
                     ),

@@ -192,6 +192,7 @@ _BOTH = {
     "sched_getscheduler": (145, 120),
     "sched_rr_get_interval": (148, 127),
     "sched_setaffinity": (203, 122),
+    "sched_setscheduler": (144, 119),
     "sched_yield": (24, 124),
     "seccomp": (317, 277),
     "semget": (64, 190),

@@ -137,10 +137,17 @@ _FICLONE = 0x40049409
 _FCNTL = (0, 1, 2, 3, 4, 5, 6, 7, 9, 11, 36, 37, 38, 1027, 1030, 1032, 1034)
 _AF_UNIX, _SOCK_STREAM, _SOCK_TYPE_MASK = 1, 1, 0xF
 _ACCESS_MODE, _O_TRUNC = 0o3, 0o1000
+_SCHED_OTHER = 0
 
 
 def rules(
-    *, pid: int, processes: bool, executable: bool, signals_scoped: bool, truncation_covered: bool
+    *,
+    pid: int,
+    processes: bool,
+    executable: bool,
+    signals_scoped: bool,
+    truncation_covered: bool,
+    accepting: bool = False,
 ) -> dict[str, Rule]:
     """The rule of each call that is not plainly refused.
 
@@ -160,6 +167,9 @@ def rules(
     for name in ("fork", "vfork", "setpgid", "pidfd_open"):
         table[name] = always if processes else never
     table["execve"] = always if executable else never
+    # It listens on what it was given and on nothing else: socket, bind and connect stay refused.
+    for name in ("accept", "accept4"):
+        table[name] = always if accepting else never
     # A process that may fork has others to signal; then Landlock must draw the line.
     own = always if processes and signals_scoped else _when(Test(0, pid), verdict=ALLOW)
     table["kill"] = table["tgkill"] = own
@@ -180,6 +190,8 @@ def rules(
     )
     # Of oneself only; to another process of the same user they are an attack.
     table["prlimit64"] = table["sched_setaffinity"] = _when(Test(0, 0), verdict=ALLOW)
+    # ZeroMQ asks for its threads to be scheduled as they are, and ends the process if refused.
+    table["sched_setscheduler"] = _when(Test(1, _SCHED_OTHER), verdict=DONE)
     table["setpriority"] = _when(Test(0, 0), Test(1, 0), verdict=ALLOW)
     # Opening for reading may truncate, and before ABI 3 Landlock takes it for reading.
     for name, flags in (("open", 1), ("openat", 2)):
