@@ -17,7 +17,8 @@ from tests.grading.conftest import run
 
 ROOT = Path(__file__).parents[2]
 COURSE = CourseFolder(ROOT)
-STUDENTS = ["s001", "s002", "s003", "s008"]
+# Right in another way, and with mistakes; tests/grading/test_differential.py has every other kind.
+STUDENTS = ["s002", "s003"]
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def test_the_course_is_sound(verdict: Verdict) -> None:
 
 
 def test_every_exercise_has_mistakes_and_alternatives(verdict: Verdict) -> None:
-    assert len(verdict.exercises) >= 30
+    assert len(verdict.exercises) >= 45
     for proof in verdict.exercises:
         assert len(proof.mistakes) >= LEAST_MISTAKES
         assert all(mistake.points < proof.points for mistake in proof.mistakes)
