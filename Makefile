@@ -9,6 +9,7 @@ READY := $(VENV)/.ready
 BENCH := .venv-bench
 BENCH_READY := $(BENCH)/.ready
 JOBS ?= 2
+BENCHFLAGS ?= --readme benchmarks/README.md
 
 # The lock is complete, and pip need not ask whether there is a newer pip.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1

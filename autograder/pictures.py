@@ -6,15 +6,22 @@ any common kind of color vision tell apart. Lines differ in style too, so they r
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import io
+import itertools
+import sys
+import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import Any
+from types import GeneratorType
+from typing import Any, TypeVar
 
 import matplotlib.pyplot as plt
 import networkx
 import numpy as np
+from tqdm import tqdm
 
 BLACK = "#000000"
 ORANGE = "#E69F00"
@@ -25,7 +32,11 @@ BLUE = "#0072B2"
 VERMILION = "#D55E00"
 PURPLE = "#CC79A7"
 
+# A guard looks at so many values of a generator and no more: it may have no end.
+MOST_YIELDED = 100
+
 Point = tuple[float, float]
+Step = TypeVar("Step")
 
 
 def use_print_style() -> None:
@@ -90,7 +101,10 @@ def attempt(function: Callable[..., Any], *arguments: Any) -> Any:
     """
     name = getattr(function, "__name__", "the function")
     try:
-        result = function(*copy.deepcopy(arguments))
+        with without_output():
+            result = function(*copy.deepcopy(arguments))
+            if isinstance(result, GeneratorType):  # its lines run when it is walked over
+                result = list(itertools.islice(result, MOST_YIELDED))
     except NotImplementedError as error:
         print(f"Write {_unwritten(error, name)} first; this cell then shows your answer.")
         return None
@@ -121,6 +135,24 @@ def _shape(value: Any) -> tuple[int, ...] | str:
 
 def _holds_array(cache: Any, key: str) -> bool:
     return isinstance(cache, dict) and isinstance(cache.get(key), np.ndarray)
+
+
+def progress(steps: Iterable[Step], text: str = "") -> Iterator[Step]:
+    """Walk over ``steps`` and show a bar with ``text`` before it, on standard output.
+
+    The bar is for the person who waits: stderr would look like a fault to nbgrader.
+    """
+    # By default tqdm starts a thread and asks for a lock between processes; neither is needed.
+    tqdm.monitor_interval = 0
+    tqdm.set_lock(threading.RLock())
+    yield from tqdm(steps, text, file=sys.stdout, ncols=72, mininterval=0.3)
+
+
+@contextlib.contextmanager
+def without_output() -> Iterator[None]:
+    """What is printed meanwhile is dropped, such as the bars of many short trainings."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        yield
 
 
 def box(ax: Any, center: Point, text: str, color: str = BLACK) -> None:

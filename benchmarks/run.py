@@ -311,10 +311,11 @@ class Bench:
 
     def check(self) -> list[Row]:
         """A student's own check of a finished notebook."""
-        course = self.make("one finished", 1, "right")
-        notebook = course.root / "submitted" / student(0) / NOTEBOOK / f"{NOTEBOOK}.ipynb"
+        # Another notebook in each round: what a program remembers of the last does not help it.
+        course = self.make("finished", self.sizes.repeats, "right")
         mine, theirs = [], []
         for number in range(self.sizes.repeats):
+            notebook = course.root / "submitted" / student(number) / NOTEBOOK / f"{NOTEBOOK}.ipynb"
             ours = self.run(f"check {number + 1}: engine", [BIN / "autograder", "check", notebook])
             stock = self.run(
                 f"check {number + 1}: stock nbgrader", [BIN / "nbgrader", "validate", notebook]

@@ -2752,8 +2752,8 @@ if written(bubble_fraction, 8, 4, shape=()):
 # - One product of the Hessian with a vector costs about two gradients, the whole Hessian about 2n.
 # - A graph can be cut between layers. The price is idle time and traffic.
 #
-# **Next.** In notebook 06 (`06-training-loop`) these gradients train a network on real handwritten
-# digits, in shuffled batches, with better optimizers. In notebook
+# **Next.** In notebook [06](../06-training-loop/06-training-loop.ipynb) these gradients train a
+# network on real handwritten digits, in shuffled batches, with better optimizers. In notebook
 # [07](../07-autograd-engine/07-autograd-engine.ipynb) you write the program that derives by itself.
 # Back to notebook
 # [04](../04-residual-gradients/04-residual-gradients.ipynb).

@@ -670,14 +670,14 @@ check.grade()
 # | 6 | `a + b`, `a * b`, `a - b`, `a / b`, `a ** n`, `t.T` | the exponent is a number; `T` is a property, of a matrix |
 # | 4 | `a @ b` | 2 matrices, 1 vectors, 1 batches: the shapes of section 4 |
 # | 4 | `t.sum()`, `t.mean()` | over everything, and along one axis: `axis`, `keepdims` as in NumPy |
-# | 5 | `t.reshape(shape)`, `t.exp()`, `t.log()`, `t.tanh()`, `t.relu()` | `shape` is a tuple; ReLU has slope 0 at 0 |
+# | 5 | `t.reshape(shape)`, `t.exp()`, `t.log()`, `t.tanh()`, `t.relu()` | `shape` is a tuple (`t.reshape(2, 6)` will do too); ReLU has slope 0 at 0 |
 # | 2 | a number beside a tensor | `t + 2`, `2 - t`, `3 / t`, …, and `-t` |
 # | 3 | a tensor that is used twice | gradients add up, as in `a * a`, also in deep and crooked graphs |
 # | 3 | broadcasting | axes in front, axes of length 1, both |
 # | 1 | results in the middle | they have a `grad` too |
 # | 1 | two losses | a second `backward()`, of another graph, adds to the `grad` of the leaves, as PyTorch does |
 # | 1 | depth | a chain of 2,000 nodes |
-# | 1 | `op` and `parents` | of `+`, `*`, `@` and `tanh`; `a - b` may be made of two nodes |
+# | 1 | `op` and `parents` | of `+`, `*`, `@` and `exp`; `a - b` may be made of two nodes |
 #
 # `backward()` is called on a tensor of shape () only. Not graded: a second `backward()` through the
 # *same* graph, an array on the left of an operator, an `axis` that is a tuple.
@@ -753,25 +753,22 @@ class Tensor:
 
     def backward(self):
         """Fill the grad of every tensor behind this one, whose shape is ()."""
+
         ### BEGIN SOLUTION
+        def receive(node, gradient):
+            gradient = unbroadcast(gradient, node.data.shape)
+            node.grad = gradient if node.grad is None else node.grad + gradient
+
         order = topological_order(self)
         for node in order:
             if node.parents:
                 node.grad = None  # what an earlier backward left in the middle is not ours
-        self._receive(np.ones_like(self.data))
+        receive(self, np.ones_like(self.data))
         for node in reversed(order):
             if node.parents:
                 for parent, gradient in zip(node.parents, node.recipe(node.grad), strict=True):
-                    parent._receive(gradient)
+                    receive(parent, gradient)
         ### END SOLUTION
-
-    ### BEGIN SOLUTION
-    def _receive(self, gradient):
-        """Add one contribution, in the shape of the data."""
-        gradient = unbroadcast(gradient, self.data.shape)
-        self.grad = gradient if self.grad is None else self.grad + gradient
-
-    ### END SOLUTION
 
     def __add__(self, other):
         """self + other, a Tensor or a number."""
@@ -931,10 +928,11 @@ def weights_case(shape):
 
 
 def loss_case(Tensor, out):
-    """One number whose gradient at `out` is weights_case. One missing operation blocks nothing."""
+    """A number whose gradient at `out`, times the factor beside it, is weights_case.
+
+    There are several ways to make one, so that a missing operation blocks nothing else.
+    """
     shape = np.shape(out.data)
-    if shape == ():
-        return out
     w = weights_case(shape)
     ways = [
         lambda t: (t * Tensor(w)).sum(),
@@ -947,10 +945,18 @@ def loss_case(Tensor, out):
             leaf = Tensor(np.zeros(shape))
             way(leaf).backward()
             if np.shape(leaf.grad) == shape and np.allclose(leaf.grad, w):
-                return way(out)
+                return way(out), 1.0
         except Exception:
             continue
-    return ways[0](out)
+    return (out, float(w)) if shape == () else (ways[0](out), 1.0)
+
+
+def reshaped_case(t, shape):
+    """t.reshape((2, 6)) and t.reshape(2, 6) are both fine."""
+    try:
+        return t.reshape(shape)
+    except TypeError:
+        return t.reshape(*shape)
 
 
 def named_case(arrays):
@@ -958,15 +964,15 @@ def named_case(arrays):
     return {"abc"[i]: array for i, array in enumerate(arrays)}
 
 
-def numbers_case(value):
+def numbers_case(value, factor=1.0):
     """A copy of what a tensor holds; None stays None."""
-    return None if value is None else np.array(value)
+    return None if value is None else np.array(value) * factor
 
 
 def probe(Tensor, line, *arrays):
     """Run a line, or several with ";" between them, each with a backward of its own."""
     tensors = {name: Tensor(array) for name, array in named_case(arrays).items()}
-    names = {"reduce": reduce, "op": lambda t: t.op, **tensors}
+    names = {"reduce": reduce, "reshape": reshaped_case, "op": lambda t: t.op, **tensors}
     names["made_from"] = lambda t: sorted(
         n for n, v in tensors.items() if any(v is p for p in t.parents)
     )
@@ -974,14 +980,16 @@ def probe(Tensor, line, *arrays):
         out = eval(part.strip(), names)
         if isinstance(out, (int, list)):
             return out, {}
-        loss_case(Tensor, out).backward()
+        loss, factor = loss_case(Tensor, out)
+        loss.backward()
         tensors |= {n: names[n] for n in "hk" if n in names}
-    return numbers_case(out.data), {n: numbers_case(t.grad) for n, t in tensors.items()}
+    grads = {n: numbers_case(t.grad, factor) for n, t in tensors.items()}
+    return np.array(out.data), grads
 
 
 def pytorch(line, *arrays):
     leaves = {n: t.detach().double().requires_grad_() for n, t in named_case(arrays).items()}
-    names = {"reduce": reduce, **leaves}
+    names = {"reduce": reduce, "reshape": torch.reshape, **leaves}
     names["op"] = lambda t: t.grad_fn and t.grad_fn.name()
     names["made_from"] = lambda t: sorted(
         n
@@ -995,7 +1003,7 @@ def pytorch(line, *arrays):
         kept = leaves | {n: names[n] for n in "hk" if n in names}
         for t in kept.values():
             t.retain_grad()  # PyTorch keeps gradients of leaves only, unless asked
-        (out * torch.tensor(weights_case(out.shape)) if out.ndim else out).sum().backward()
+        (out * torch.tensor(weights_case(out.shape))).sum().backward()
     return out, {n: t.grad for n, t in kept.items()}
 
 
@@ -1008,12 +1016,11 @@ def positive(*shape):
 
 
 def random_line(steps):
-    """A random graph of sums, differences, products and tanh over a, b and c."""
+    """A random graph of sums and products over a, b and c."""
     known, lines = ["a", "b", "c"], []
     for i in range(steps):
         x, y = rng.choice(known, size=2)
-        form = rng.choice(["{x} + {y}", "{x} - {y}", "({x} * {y}).tanh()", "{x} * {y}.tanh()"])
-        lines.append(f"v{i} := {form.format(x=x, y=y)}")
+        lines.append(f"v{i} := {x} {rng.choice(['+', '*'])} {y}")
         known.append(f"v{i}")
     return f"[{', '.join(lines)}, {' + '.join(known)}][-1]"
 
@@ -1052,7 +1059,7 @@ for aspect, line, *arrays in [
     ("@ of batches", "a @ b", normal(5, 4, 3), normal(3, 2)),
     ("mean", "a.mean()", normal(3, 4)),
     ("mean along an axis", "a.mean(axis=0)", normal(3, 4)),
-    ("reshape", "a.reshape((2, 6))", normal(3, 4)),
+    ("reshape", "reshape(a, (2, 6))", normal(3, 4)),
     ("T", "a.T", normal(3, 4)),
     ("exp", "a.exp()", normal(3, 4)),
     ("log", "a.log()", positive(3, 4)),
@@ -1066,14 +1073,14 @@ for aspect, line, *arrays in [
     ("used twice", random_line(6), normal(2, 3), normal(2, 3), normal(2, 3)),
     ("broadcasting", "a + b", normal(4, 3), normal(3)),
     ("broadcasting", "a * b", normal(3, 1), normal(3, 4)),
-    ("broadcasting", "a - b", normal(2, 4, 3), normal(4, 1)),
-    ("results in the middle", "(h := a * b).tanh()", normal(3, 4), normal(3, 4)),
+    ("broadcasting", "a + b", normal(2, 4, 3), normal(4, 1)),
+    ("results in the middle", "(h := a * b) * b", normal(3, 4), normal(3, 4)),
     ("two losses", "a * b; a + b", normal(3, 4), normal(3, 4)),
     ("depth", "reduce(lambda t, i: t + a, range(2000), a)", np.array(0.5)),
     ("op and parents", "made_from(a + b)", normal(2), normal(2)),
     (
         "op and parents",
-        "len({op(t) for t in [a, a + b, a * b, a @ b, a.tanh()]})",
+        "len({op(t) for t in [a, a + b, a * b, a @ b, a.exp()]})",
         normal(2),
         normal(2),
     ),
@@ -1085,7 +1092,7 @@ for aspect, line, *arrays in [
     ("+", "a + b", normal(5), normal(5)),
     ("+", "a + b + c", normal(2, 3), normal(2, 3), normal(2, 3)),
     ("*", "a * b * c", normal(2, 3), normal(2, 3), normal(2, 3)),
-    ("sum", "a.sum() * b", normal(2, 3, 2), np.array(0.7)),
+    ("sum", "a.sum()", normal(2, 3, 2)),
     ("sum", "a.sum()", np.array(0.7)),
     ("sum along an axis", "a.sum(axis=-1)", normal(2, 3, 4)),
     ("sum along an axis", "a.sum(axis=0)", normal(3, 3)),
@@ -1102,17 +1109,17 @@ for aspect, line, *arrays in [
     ("@ with vectors", "a @ b", normal(3), normal(3, 3)),
     ("@ of batches", "a @ b", normal(5, 4, 3), normal(5, 3, 2)),
     ("@ of batches", "a @ b", normal(4, 3), normal(2, 3, 2)),
-    ("mean", "a.mean() * b", normal(2, 3, 4), np.array(-1.3)),
+    ("mean", "a.mean()", normal(2, 3, 4)),
     ("mean along an axis", "a.mean(axis=1, keepdims=True)", normal(3, 4)),
     ("mean along an axis", "a.mean(axis=-1)", normal(3, 3)),
-    ("reshape", "a.reshape((4,))", normal(2, 2)),
-    ("reshape", "a.reshape((3, -1))", normal(2, 3, 2)),
+    ("reshape", "reshape(a, (4,))", normal(2, 2)),
+    ("reshape", "reshape(a, (3, 4))", normal(2, 3, 2)),
     ("T", "a.T", normal(3, 3)),
-    ("T", "a.T @ b", normal(4, 3), normal(4, 2)),
-    ("exp", "(a * b).exp()", normal(2, 3), normal(2, 3)),
-    ("log", "(a * b).log()", positive(2, 3), positive(2, 3)),
-    ("tanh", "(a * b).tanh()", normal(2, 3), normal(2, 3)),
-    ("relu", "(a * b).relu()", normal(4, 3), normal(4, 3)),
+    ("T", "a.T", normal(2, 5)),
+    ("exp", "a.exp().exp()", 0.5 * normal(2, 3)),
+    ("log", "a.log().log()", 3 + positive(2, 3)),
+    ("tanh", "a.tanh().tanh()", normal(2, 3)),
+    ("relu", "a.relu().relu()", normal(4, 3)),
     ("a number beside a tensor", "2 + a", normal(5)),
     ("a number beside a tensor", "3 * a", normal(5)),
     ("a number beside a tensor", "a - 3", normal(5)),
@@ -1120,25 +1127,26 @@ for aspect, line, *arrays in [
     ("a number beside a tensor", "3 / a", positive(5)),
     ("a number beside a tensor", "-a", normal(5)),
     ("used twice", "a + a", normal(5)),
-    ("used twice", "a / a.exp()", normal(5)),
-    ("used twice", "a @ a", normal(3, 3)),
-    ("used twice", "[v := a + b, v * v.tanh() - v][-1]", normal(5), normal(5)),
-    ("used twice", "[v := a.exp(), w := a + b, v * c + w][-1]", normal(5), normal(5), normal(5)),
-    ("used twice", "[v := a + b, w := a.exp(), v + w * c][-1]", normal(5), normal(5), normal(5)),
+    ("used twice", "a * (a + a)", normal(5)),
+    ("@ of matrices", "a @ a", normal(3, 3)),
+    ("used twice", "[v := a + b, v * v + v][-1]", normal(5), normal(5)),
+    ("used twice", "[v := a * c, w := a + b, v + w][-1]", normal(5), normal(5), normal(5)),
+    ("used twice", "[v := a + b, w := a * c, v + w][-1]", normal(5), normal(5), normal(5)),
     ("used twice", "reduce(lambda t, i: t + t, range(8), a)", normal(3)),
     *[("used twice", random_line(n), *[normal(2, 3) for _ in "abc"]) for n in (4, 9, 9, 14)],
     ("broadcasting", "a + b", normal(3, 3), normal(3)),
     ("broadcasting", "b * a", normal(4, 3), np.array(0.6)),
-    ("broadcasting", "a / b", normal(3), positive(4, 3)),
-    ("broadcasting", "a - b", normal(1, 3), normal(4, 1)),
+    ("/", "a / b", normal(3), positive(4, 3)),
+    ("-", "a - b", normal(1, 3), normal(4, 1)),
+    ("broadcasting", "a * b", normal(1, 3), normal(4, 1)),
     ("broadcasting", "(a + b) * b", normal(2, 3, 3), normal(3, 1)),
-    ("results in the middle", "[h := a + b, k := h * a, k.tanh() + h][-1]", normal(5), normal(5)),
+    ("results in the middle", "[h := a + b, k := h * a, k * b + h][-1]", normal(5), normal(5)),
     ("results in the middle", "[h := a + b, k := h.sum(), k * k][-1]", normal(5), normal(5)),
-    ("two losses", "a.tanh(); a * a; a + b", normal(5), normal(5)),
-    ("depth", "reduce(lambda t, i: t * 0.9 + a, range(1000), a)", np.array(0.5)),
+    ("two losses", "a * b; a * a; a + b", normal(5), normal(5)),
+    ("depth", "reduce(lambda t, i: t * b + a, range(1000), a)", np.array(0.5), np.array(0.9)),
     ("op and parents", "made_from(a @ b)", normal(2), normal(2)),
     ("op and parents", "made_from(a * a)", normal(2)),
-    ("op and parents", "made_from(b.tanh())", normal(2), normal(2)),
+    ("op and parents", "made_from(b.exp())", normal(2), normal(2)),
     ("op and parents", "made_from(a)", normal(2)),
 ]:
     check.hidden.case(line, aspect=aspect, line=line, **named_case(arrays))
@@ -1229,8 +1237,9 @@ if result:
 # <details><summary>I'm not sure how to write a context manager.</summary>
 #
 # In one of two ways. A class with `__enter__(self)`, which runs before the block, and
-# `__exit__(self, *error)`, which runs after it. Or a function with one `yield` and
-# `@contextlib.contextmanager` above it: what stands before the `yield` runs before the block.
+# `__exit__(self, *error)`, which runs after it: this is what the cell begins. Or, in place of the
+# class, a function with one `yield` and `@contextlib.contextmanager` above it: what stands before the
+# `yield` runs before the block.
 #
 # </details>
 #
@@ -1253,15 +1262,18 @@ if result:
 class no_grad:
     """A context manager: inside its block, tensors are made without parents."""
 
-    ### BEGIN SOLUTION
     def __enter__(self):
+        """Runs before the block."""
+        ### BEGIN SOLUTION
         self.before = Tensor.recording
         Tensor.recording = False
+        ### END SOLUTION
 
     def __exit__(self, *error):
+        """Runs after the block, also when an error ends it."""
+        ### BEGIN SOLUTION
         Tensor.recording = self.before
-
-    ### END SOLUTION
+        ### END SOLUTION
 
 
 # %% nbgrader={"grade_id": "no_grad-check", "grade": true, "points": 4}
@@ -1395,6 +1407,7 @@ check.hidden.case("log of a sum of powers", line="t.exp().sum().log()", x=normal
 check.hidden.case("a number", line="t * t.exp()", x=np.array(0.3))
 check.hidden.case("the same tensor in a product", line="(t.T @ t).sum()", x=normal(size=(3, 2)))
 check.hidden.case("three axes", line="(t ** 3).mean()", x=normal(size=(2, 2, 3)))
+check.hidden.case("a large constant", line="(1000 + t.tanh()).sum()", x=normal(size=(2, 3)))
 ### END HIDDEN TESTS
 check.grade()
 
@@ -1812,6 +1825,6 @@ if pictures.attempt(fit_step, params, X, Y, 0.05):
 # - Under `no_grad()` there is no graph, and nothing to remember.
 #
 # **Next.** Notebook 08 (`08-transformer-block`) writes the whole block of a language model backward by
-# hand again, with attention and layer normalization: the fast way, with no engine. In notebook 06
-# (`06-training-loop`) such gradients train a network on handwritten digits. Back to notebook
+# hand again, with attention and layer normalization: the fast way, with no engine. In notebook
+# [06](../06-training-loop/06-training-loop.ipynb) such gradients train a network on handwritten digits. Back to notebook
 # [05](../05-regularized-mlp-derivation/05-regularized-mlp-derivation.ipynb), whose graph this was.

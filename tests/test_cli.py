@@ -78,7 +78,8 @@ def test_a_folder_of_somebody_else(command: str) -> None:
         shutil.copy(ROOT / "nbgrader_config.py", course)
         # Everything is imported before the rights are given up: the checkout may be private.
         program = (
-            "import os, sys, torch, autograder.demo, autograder.grading.check;"
+            "import os, sys, torch, autograder.commands, autograder.demo;"
+            "import autograder.course.commands;"
             "from autograder.cli import main;"
             f"os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY});"
             f"sys.argv = ['autograder', '{command}']; main()"

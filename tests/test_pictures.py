@@ -1,5 +1,7 @@
 """The guard in front of a picture: one sentence instead of a traceback."""
 
+import threading
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -41,10 +43,26 @@ def changing(z):
     return z
 
 
+def yielding_what_is_not_written(z):
+    yield z
+    yield unwritten(z)
+
+
+def endless(z):
+    while True:
+        yield z
+
+
+def talkative(z):
+    print("talk")
+    return z
+
+
 @pytest.mark.parametrize(
     "function, expected, sentence",
     [
         (unwritten, {}, "Write unwritten first"),
+        (yielding_what_is_not_written, {}, "Write unwritten first"),
         (calling_an_unwritten_one, {}, "Write unwritten first"),
         (with_an_unwritten_argument, {}, "Write unwritten first"),
         (raising_in_a_lambda, {}, "Write raising_in_a_lambda first"),
@@ -139,3 +157,95 @@ def test_no_arrow_of_a_graph_runs_over_a_place_that_it_does_not_join(drawn, monk
     for start, end, rad in drawn_arrows:
         assert pictures._crossed(start, end, rad) == 0, (start, end)
     assert pictures._crossed(pictures.PLACES["b"], pictures.OPERATIONS["s"][1], 0.0) > 0
+
+
+class Node:
+    def __init__(self, *parents):
+        self.parents = parents
+
+
+def label(node):
+    return "box"
+
+
+def test_a_graph_of_nodes_is_drawn_with_a_box_for_each_and_every_arrow_to_the_right(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(plt, "show", lambda: drawn.append(plt.gcf()))
+    x, w = Node(), Node()
+    z = Node(x, w)
+    last = Node(Node(z), x, z, z)
+    pictures.draw_nodes(last, label, "a graph")
+    (axes,) = drawn[0].axes
+    assert sum(text.get_text() == "box" for text in axes.texts) == 5
+    arrows = [text for text in axes.texts if getattr(text, "arrow_patch", None) is not None]
+    assert len(arrows) == 6
+    for line in axes.lines:
+        across = line.get_xdata()
+        assert all(a < b for a, b in zip(across, across[1:], strict=False))
+    plt.close("all")
+
+
+def ring():
+    one = Node()
+    one.parents = (Node(one),)
+    return one
+
+
+def chain(length):
+    node = Node()
+    for _ in range(length):
+        node = Node(node)
+    return node
+
+
+@pytest.mark.parametrize(
+    ("last", "sentence"),
+    [
+        (3, "cannot be drawn"),
+        (Node("no node"), "cannot be drawn"),
+        (ring(), "behind itself"),
+        (chain(5000), "too many"),
+    ],
+)
+def test_what_is_no_graph_is_said_in_one_sentence(last, sentence, capsys):
+    plt.close("all")
+    pictures.draw_nodes(last, label, "a graph")
+    out = capsys.readouterr().out
+    assert sentence in out and len(out.splitlines()) == 1
+    assert not plt.get_fignums()
+
+
+def test_attempt_returns_the_answer_or_names_what_is_missing(capsys):
+    class Tool:
+        def __init__(self):
+            raise NotImplementedError
+
+    assert pictures.attempt(lambda: 3) == 3
+    assert capsys.readouterr().out == ""
+    assert pictures.attempt(Tool) is None
+    assert "Write Tool.__init__ first" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("function", [endless, talkative])
+def test_a_trial_ends_and_prints_nothing(function, capsys):
+    assert written(function, np.zeros(2))
+    assert capsys.readouterr().out == ""
+
+
+def test_progress_gives_every_step_and_shows_them_on_standard_output(capsys):
+    assert list(pictures.progress("abc", "letters")) == ["a", "b", "c"]
+    shown = capsys.readouterr()
+    assert "letters" in shown.out and "3/3" in shown.out and shown.err == ""
+
+
+def test_progress_starts_no_thread():
+    before = threading.active_count()
+    for _ in pictures.progress(range(3)):
+        assert threading.active_count() == before
+
+
+def test_without_output_drops_what_is_printed(capsys):
+    with pictures.without_output():
+        print("dropped")
+        list(pictures.progress(range(2)))
+    assert capsys.readouterr().out == ""

@@ -25,6 +25,8 @@ Function = Callable[..., Any]
 
 # How much of an input a report shows.
 LONGEST = 200
+# Of a longer list of arrays, a report shows the first and the number.
+MOST_SHOWN = 6
 
 # The name beside a probe under which the grader puts the text of the probe.
 PROBE_SOURCE = "__probe_source__"
@@ -306,10 +308,13 @@ def _brief(value: Any) -> str:
         return str(value.shape)
     if isinstance(value, Twin):
         return f"= {value}"
-    if isinstance(value, list) and _arrays(value):
-        return "[" + ", ".join(_brief(v) for v in value) + "]"
-    if isinstance(value, tuple) and _arrays(value):
-        return "(" + ", ".join(_brief(v) for v in value) + ("," if len(value) == 1 else "") + ")"
+    if isinstance(value, (list, tuple)) and _arrays(value):
+        parts = [_brief(v) for v in value[:MOST_SHOWN]]
+        if len(value) > MOST_SHOWN:
+            parts = [parts[0], f"… {len(value)} in all"]
+        if isinstance(value, tuple):
+            return "(" + ", ".join(parts) + ("," if len(value) == 1 else "") + ")"
+        return f"[{', '.join(parts)}]"
     if isinstance(value, Mapping) and any(isinstance(v, np.ndarray) for v in value.values()):
         return "{" + describe({str(key): v for key, v in value.items()}) + "}"
     text = repr(value)

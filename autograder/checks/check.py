@@ -339,6 +339,9 @@ class Check:
                 return [f"{name} is not defined: run the cell that defines it, or write it."]
             if not callable(subject):
                 return [f"{name} is {kind(subject)}, expected a function."]
+        for name in self.uses:
+            if self._namespace.get(name) is None:
+                return [f"{self.name} is checked with {name}, which is not defined yet."]
         errors = [case.call.error for case in self.cases]
         nothing = not any(case.call.values for case in self.cases)
         if errors and nothing and all(isinstance(e, NotImplementedError) for e in errors):

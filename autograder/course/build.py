@@ -118,6 +118,7 @@ def _executed(notebook: NotebookNode, name: str, course: CourseFolder) -> Notebo
             timeout=CELL_TIMEOUT,
             kernel_name="python3",
             record_timing=False,
+            coalesce_streams=True,  # of a progress bar only its last state stays
             extra_arguments=["--HistoryManager.hist_file=:memory:", "--log-level=CRITICAL"],
             resources={"metadata": {"path": scratch}},
         )

@@ -6,6 +6,8 @@ roster and no other submission, so it may be a process here or on another machin
 
 from __future__ import annotations
 
+import functools
+import json
 import logging
 import pickle
 from collections.abc import Mapping, Sequence
@@ -17,6 +19,7 @@ import nbformat
 from nbconvert.preprocessors import ClearMetadataPreprocessor
 from nbformat import NotebookNode
 from nbgrader.api import MissingEntry
+from nbgrader.nbgraderformat import MetadataValidator, ValidationError
 from nbgrader.preprocessors import (
     CheckCellMetadata,
     ClearOutput,
@@ -41,6 +44,8 @@ from autograder.grading.results import GradedCell, Result, cell_results, make_gr
 from autograder.grading.submissions import UnreadableError, parse_notebook
 
 NO_RESPONSE = "No response."
+# Cells whose metadata are known to be valid; a course has some hundreds.
+MOST_KNOWN = 10_000
 
 # nbgrader's steps report through this logger what the results say anyway.
 logging.getLogger("traitlets").addHandler(logging.NullHandler())
@@ -227,6 +232,41 @@ def _comments(notebook: NotebookNode) -> Any:
             yield meta.grade_id, NO_RESPONSE if same else None
 
 
+class _CheckMetadata(CheckCellMetadata):  # type: ignore[misc]
+    """nbgrader's own step, which checks its schema again for each cell, and each cell again.
+
+    Whether a cell is valid hangs on its type and its nbgrader metadata alone.
+    """
+
+    def preprocess(self, nb: NotebookNode, resources: Any) -> Any:
+        try:
+            _validator().validate_nb(nb)
+        except ValidationError as error:
+            reason = "Notebook failed to validate; the nbgrader metadata may be corrupted."
+            raise ValidationError(reason) from error
+        return nb, resources
+
+
+class _Validator(MetadataValidator):  # type: ignore[misc]
+    def __init__(self) -> None:
+        super().__init__()
+        self._valid: set[tuple[str, str]] = set()
+
+    def validate_cell(self, cell: NotebookNode) -> None:
+        if "nbgrader" not in cell.metadata:
+            return
+        known = (cell.cell_type, json.dumps(cell.metadata["nbgrader"], sort_keys=True))
+        if known not in self._valid:
+            super().validate_cell(cell)
+            if len(self._valid) < MOST_KNOWN:
+                self._valid.add(known)
+
+
+@functools.cache
+def _validator() -> _Validator:
+    return _Validator()
+
+
 class _Overwrite(OverwriteCells):  # type: ignore[misc]
     """nbgrader's own step, with the cells of a sheet in place of the gradebook's."""
 
@@ -304,7 +344,7 @@ def _steps(config: Config) -> _Steps:
     for known, steps in _made:
         if known == config:
             return steps
-    merge = (ClearOutput, _Overwrite, CheckCellMetadata)
+    merge = (ClearOutput, _Overwrite, _CheckMetadata)
     tidy = (IgnorePattern, ClearMetadataPreprocessor, LimitOutput)
     made = _Steps(
         tuple(step(config=config) for step in merge), tuple(step(config=config) for step in tidy)

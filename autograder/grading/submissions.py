@@ -76,9 +76,15 @@ def parse_content(name: str, data: bytes) -> dict[str, Any]:
 def validated(name: str, content: dict[str, Any]) -> NotebookNode:
     """A notebook of format 4 from what ``parse_content`` found. Raises ``UnreadableError``."""
     import nbformat
+    from nbformat import reader
 
     try:
-        notebook: NotebookNode = nbformat.reads(json.dumps(content), as_version=4)
+        # As nbformat.reads does it, without a second pass through text, and validated once.
+        major, minor = reader.get_version(content)
+        if major not in nbformat.versions:
+            raise nbformat.NBFormatError(f"Unsupported nbformat version {major}")
+        read = nbformat.versions[major].to_notebook_json(content, minor=minor)
+        notebook: NotebookNode = nbformat.convert(read, 4)
         nbformat.validate(notebook)
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -1244,7 +1244,8 @@ def gradient_of(f, x):
 @mistake(
     "gradient_of",
     "twice",
-    "backward() was called for two results, and the gradients of the leaf added up.",
+    "Every number is twice the gradient. Did backward() run for two results, so that the gradients of the "
+    "leaf added up?",
 )
 def gradient_of(f, x):
     leaf = Tensor(x)

@@ -25,6 +25,17 @@ def sigmoid(z: npt.ArrayLike) -> Array:
     return result
 
 
+def log_softmax(z: npt.ArrayLike, axis: int = -1) -> Array:
+    """The logarithm of softmax along ``axis``; same shape, finite for every finite ``z``.
+
+    z - m - log(sum(exp(z - m))) with the maximum m, so that no power overflows.
+    """
+    z = np.asarray(z, dtype=np.float64)
+    shifted = z - z.max(axis=axis, keepdims=True)
+    result: Array = shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
+    return result
+
+
 def forward_pass_manual(
     x: Array, weights: Sequence[Array], biases: Sequence[Array]
 ) -> tuple[Array, dict[str, Array]]:

@@ -210,8 +210,8 @@ def test_both_ways_agree_on_points(
             "The process that ran this cell died.",
         ),
         (
-            "while True:\n    try:\n        while True: pass\n    except BaseException: pass",
-            "error",
+            "import time\nwhile True:\n    try: time.sleep(9)\n    except BaseException: pass",
+            "timeout",
             "could not be stopped",
         ),
         ("while True: print('x' * 10_000)", "error", "wrote more than"),
@@ -234,8 +234,8 @@ def test_a_cell_that_does_not_end_well(
     assert time.monotonic() - begin < 60
     assert (first.points, first.status) == (2.0, "passed")
     assert second.points == 0.0
-    assert message in second.message
     assert second.status == status
+    assert message in (third.message if "stopped" in message else second.message)
     alive = "died" not in message and "stopped" not in message
     assert (third.points == 2.0) is alive
     assert alive or message in third.message
@@ -247,7 +247,7 @@ def test_what_is_printed_past_python_goes_nowhere(tmp_path: Path) -> None:
 
 
 def test_the_notebook_has_a_time_limit_too(tmp_path: Path) -> None:
-    path = small(tmp_path, *["import time\ntime.sleep(5)"] * 5)
+    path = small(tmp_path, *["import time\ntime.sleep(5)\nx = 2.0"] * 5, points="x")
     begin = time.monotonic()
     results = check_notebook(path, Limits(notebook_seconds=2.0))
     assert time.monotonic() - begin < 20

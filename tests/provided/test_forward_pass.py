@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from autograder.provided.forward_pass import forward_pass_manual, relu, sigmoid
+from autograder.provided.forward_pass import forward_pass_manual, log_softmax, relu, sigmoid
 
 PAIRS = [(relu, torch.relu), (sigmoid, torch.sigmoid)]
 ARRAYS = hnp.arrays(np.float64, hnp.array_shapes(max_dims=3), elements=st.floats(-1000, 1000))
@@ -49,3 +49,12 @@ def test_the_network_is_that_of_pytorch_and_the_cache_has_every_value(sizes):
         np.testing.assert_allclose(cache[f"a{layer}"], a.numpy(), rtol=1e-12)
     assert output is cache[f"a{len(weights)}"] and cache["a0"] is x
     assert len(cache) == 1 + 2 * len(weights)
+
+
+@given(z=ARRAYS)
+def test_log_softmax_is_that_of_pytorch_and_silent(z):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for axis in (-1, 0):
+            wanted = torch.log_softmax(torch.tensor(z), dim=axis).numpy()
+            np.testing.assert_allclose(log_softmax(z, axis), wanted, rtol=1e-12, atol=1e-12)

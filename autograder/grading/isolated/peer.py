@@ -6,6 +6,8 @@ come in the meantime, so that a function of one side can be an argument of a fun
 
 from __future__ import annotations
 
+import builtins
+import functools
 import importlib
 import select
 import socket
@@ -269,4 +271,22 @@ def _described(error: BaseException) -> tuple[str, str]:
 def _peer_error(message: list[Any]) -> PeerError:
     if len(message) != 3 or not all(isinstance(part, str) for part in message[1:]):
         raise GoneError("it sent no message")
-    return PeerError(message[1], message[2])
+    return _error_class(message[1])(message[1], message[2])
+
+
+@functools.lru_cache(maxsize=256)
+def _error_class(name: str) -> type[PeerError]:
+    """``PeerError``, and at the same time Python's own error of this name, where there is one.
+
+    A student's ``except TypeError`` catches it, and reports call it a TypeError.
+    """
+    known = getattr(builtins, name, None)
+    bases: tuple[type, ...] = (PeerError,)
+    if isinstance(known, type) and issubclass(known, Exception):
+        bases = (PeerError, known)
+    try:
+        made = type(name, bases, {})
+        made(name, "")
+    except (TypeError, ValueError):  # it is built in another way, or the name is no name
+        return PeerError
+    return made

@@ -115,6 +115,9 @@ def _warm_up(order: dict[str, Any]) -> Warm:
         make_absent(library)
     import matplotlib
 
+    # Imported now: a confined process may not read it.
+    import autograder.grading.isolated.figures  # noqa: F401
+
     matplotlib.use("module://autograder.grading.isolated.figures")
     for module in order["imports"]:
         # A notebook may import what is not installed; its cell will say so.

@@ -242,6 +242,22 @@ def test_files_beside_the_notebook_are_there(grade: Graded) -> None:
     assert "a word" in text(executed, "affine")
 
 
+def test_a_picture_of_the_students_is_in_the_page(grade: Graded) -> None:
+    plot = "import matplotlib.pyplot as plt\nplt.plot([1, 2]); plt.title('é'); plt.show()\n"
+    earned, executed = grade({"affine": plot + AFFINE})
+    assert earned == SOLVED
+    cell = next(c for c in executed.cells if c.id == "affine")
+    assert [sorted(o.data) for o in cell.outputs] == [["image/png", "text/plain"]]
+
+
+def test_an_error_of_a_tests_function_has_its_own_name(grade: Graded) -> None:
+    earned, executed = grade({"scale": "def scale(f, x):\n    return f(x, x)\n"})
+    assert earned == SOLVED | {"scale-check": 0.0}
+    assert "scale raised TypeError" in text(executed, "scale-check")
+    caught = "def scale(f, x):\n    try: f()\n    except TypeError: return 2 * f(x)\n"
+    assert grade({"scale": caught})[0] == SOLVED
+
+
 def test_ipythons_own_syntax_goes_to_a_kernel(engine, notebook) -> None:  # type: ignore[no-untyped-def]
     import copy
 

@@ -121,6 +121,7 @@ class Sly:
         (slice(1), "a slice"),
         (range(3), "a range"),
     ],
+    ids=["object", "sly", "objects", "texts", "slice", "range"],
 )
 def test_an_object_crosses_as_a_word(value: Any, kind: str) -> None:
     back = decode(encode([value]))[0]
