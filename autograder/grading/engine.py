@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import nbformat
-from nbclient.exceptions import DeadKernelError
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 from nbgrader.preprocessors import Execute
 from traitlets.config import Config
 
-from autograder.grading.limits import DEAD, DIED, Limits
+from autograder.grading.limits import DEAD, DIED, TIMEOUT, Limits
 
 # No history on disk; and no warning about the transport on the terminal of the grader.
 QUIET_KERNEL = ("--HistoryManager.hist_file=:memory:", "--log-level=CRITICAL")
@@ -131,7 +131,8 @@ def execute_in(
             if runner.last >= 0:
                 died = isinstance(error, DeadKernelError)
                 sentence = DIED if died else str(error)
-                name, sentence = runner.stopped or (DEAD, sentence)
+                name = TIMEOUT if isinstance(error, CellTimeoutError) else DEAD
+                name, sentence = runner.stopped or (name, sentence)
                 _make_sound(notebook)
                 _mark_unreached(notebook, runner.last, name, sentence)
                 return

@@ -208,6 +208,15 @@ def test_nothing_is_left_on_the_disk(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_no_descriptor_stays_open(engine: ConfinedKernelEngine) -> None:
+    """A class has thousands of notebooks, and each its sockets."""
+    counts = []
+    for cell in ("1", "1", "import os; os._exit(1)", "1"):
+        run(engine, cell)
+        counts.append(len(os.listdir("/proc/self/fd")))
+    assert len(set(counts[1:])) == 1, counts
+
+
 def test_an_interrupted_cell_costs_only_itself() -> None:
     limits = replace(LIMITS, cell_seconds=1)
     engine = ConfinedKernelEngine(limits, walls=Walls.of_this_machine())

@@ -84,10 +84,15 @@ def test_more_than_the_maximum_is_an_error_of_that_cell_alone(graded: Graded) ->
     assert statuses(graded, "too_many")["value-check"] == "error"
 
 
-@pytest.mark.parametrize("student", ["endless", "deaf", "flood"])
+@pytest.mark.parametrize("student", ["endless", "deaf"])
 def test_an_endless_loop_costs_its_own_cell(student: str, graded: Graded) -> None:
     assert points(graded, student)["double-check"] == 0.0
     assert statuses(graded, student)["double-check"] == "timeout"
+
+
+def test_a_flood_of_text_costs_its_own_cell(graded: Graded) -> None:
+    assert points(graded, "flood") == ALL | {"double-check": 0.0}
+    assert "wrote more than" in graded.of("flood")["double-check"]["message"]
 
 
 def test_after_an_interrupted_loop_the_rest_still_earns_its_points(graded: Graded) -> None:

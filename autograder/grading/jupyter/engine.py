@@ -93,6 +93,7 @@ class _ConfinedExecute(BoundedExecute):
         self, limits: Limits, config: Config, walls: Walls, scratch: Path, own: Path
     ) -> None:
         super().__init__(limits, config)
+        self._manager: Manager | None = None
         self.shutdown_kernel = "immediate"
         self._order = _order(limits, walls, scratch, own)
         self._own = Path(tempfile.mkdtemp(dir=own))
@@ -103,12 +104,12 @@ class _ConfinedExecute(BoundedExecute):
         """Instead of the kernel that the notebook names."""
         # Room for a message as long as all that a cell may write, in any encoding.
         most = 4 * self._limits.output_bytes + 2**20
-        self.km = Manager(self._own, self._order, self._watch, most)
-        return self.km
+        # nbclient forgets its own at the end.
+        self.km = self._manager = Manager(self._own, self._order, self._watch, most)
+        return self._manager
 
     def preprocess(self, nb: NotebookNode, resources: Any = None, *rest: Any) -> Any:
         """Run the notebook; nothing is left of its processes afterward."""
-        manager: Manager | None = None
         try:
             return super().preprocess(nb, resources, *rest)
         except Exception as error:
@@ -119,9 +120,8 @@ class _ConfinedExecute(BoundedExecute):
                 raise RuntimeError(why) from error
             raise
         finally:
-            manager = self.km
-            if manager is not None:
-                manager.end()
+            if self._manager is not None:
+                self._manager.end()
 
     def preprocess_cell(self, cell: NotebookNode, resources: Any, index: int) -> Any:
         """One cell, which the watch ends where an interrupt does not."""
@@ -144,6 +144,8 @@ def _order(limits: Limits, walls: Walls, scratch: Path, own: Path) -> dict[str, 
         "processes": max(limits.processes, PROCESSES),
         "files": max(limits.files, FILES),
         "file_bytes": limits.file_bytes,
+        # Less than what the grader takes, which counts the error too.
+        "most_printed": max(limits.output_bytes - 200_000, limits.output_bytes // 2),
         "environment": {
             **dict.fromkeys(THREADS, "1"),
             "HOME": home,

@@ -36,6 +36,7 @@ def main() -> None:
     os.environ.update(order["environment"])
     try:
         app = _kernel(info, listening, sys.argv[3:])
+        _bound_output(app.shell, order["most_printed"])
     except BaseException as error:
         os.write(report, f"{type(error).__name__}: {error}\n".encode())
         raise
@@ -144,6 +145,37 @@ def _kernel(info: dict[str, Any], listening: dict[int, int], arguments: list[str
     app.initialize(arguments)
     os.register_at_fork(after_in_child=_print_in_forks)
     return app
+
+
+class OutputLimitError(Exception):
+    """A cell printed more than it may."""
+
+
+def _bound_output(shell: Any, most: int) -> None:
+    """End a cell that prints without end by an error, before its client has to interrupt it.
+
+    It is a service to those who mean no harm: a flood would fill both processes. The grader has a
+    limit of its own.
+    """
+    printed = 0
+
+    def begin(info: Any) -> None:
+        nonlocal printed
+        printed = 0
+
+    def bounded(write: Any) -> Any:
+        def count(string: str) -> Any:
+            nonlocal printed
+            printed += len(string)
+            if printed > most:
+                raise OutputLimitError(f"The cell wrote more than {most:,} characters.")
+            return write(string)
+
+        return count
+
+    shell.events.register("pre_run_cell", begin)
+    for stream in (sys.stdout, sys.stderr):
+        setattr(stream, "write", bounded(stream.write))  # noqa: B010
 
 
 def _print_in_forks() -> None:

@@ -160,6 +160,10 @@ class Manager(AsyncKernelManager):
         """Always the same, whatever the notebook asks for."""
         return self._own_spec
 
+    def client(self, **kwargs: Any) -> Any:
+        """A client whose sockets have the bounds of this manager's."""
+        return super().client(context=self.context, **kwargs)
+
     async def _async_pre_start_kernel(self, **kw: Any) -> Any:
         provisioner = Provisioner(
             kernel_id=self.kernel_id or "confined", kernel_spec=self._own_spec, parent=self
