@@ -9,7 +9,7 @@ import pytest
 from nbgrader.api import Gradebook as Database
 
 from autograder.course import CourseFolder
-from tests.grading.conftest import Graded, run, run_here
+from tests.grading.conftest import KILLS_GRADER, Graded, run, run_here
 from tests.grading.course import NAME, RIGHT, SUBMISSIONS, filled, submit
 
 ALL = {"double-check": 2.0, "half-check": 3.0, "value-check": 4.0}
@@ -104,10 +104,9 @@ def test_a_dead_process_keeps_the_points_earned_before(graded: Graded) -> None:
     assert statuses(graded, "dies")["half-check"] == "error"
 
 
-def test_a_notebook_that_kills_its_grader_hurts_only_itself(graded: Graded) -> None:
-    (record,) = graded.of("kills").values()
-    assert record["cell"] is None
-    assert record["status"] == "It ended the process that graded it."
+def test_a_notebook_cannot_kill_its_grader(graded: Graded) -> None:
+    assert points(graded, "kills") == ALL | {"half-check": 0.0}
+    assert "PermissionError" in graded.of("kills")["half-check"]["message"]
 
 
 @pytest.mark.parametrize(
@@ -192,6 +191,22 @@ def fresh(small: CourseFolder, tmp_path: Path) -> CourseFolder:
     shutil.copytree(small.root, course.root)
     submit(course, "s001", filled(course, RIGHT))
     return course
+
+
+def test_a_notebook_that_kills_its_grader_hurts_only_itself(fresh: CourseFolder) -> None:
+    """Where nothing confines it, it can."""
+    submit(fresh, "kills", filled(fresh, RIGHT | {"half": KILLS_GRADER}))
+    done = run("autograder", "grade", "--unconfined", "--json", "out.json", cwd=fresh.root)
+    assert done.returncode == 0, done.stderr
+    new = Graded(fresh, "", 0, json.loads((fresh.root / "out.json").read_text()))
+    assert points(new, "s001") == ALL
+    (record,) = new.of("kills").values()
+    assert record["cell"] is None
+    assert record["status"] == "It ended the process that graded it."
+    assert "student code that may do all you may do" in done.stdout
+    assert not any(
+        layer["in_force"] for layer in new.data["layers"] if "landlock" in layer["layer"]
+    )
 
 
 def test_unusable_input_of_grade(fresh: CourseFolder, tmp_path: Path) -> None:
