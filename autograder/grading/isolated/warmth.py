@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import socket
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from autograder.grading.engine import NoKernelError
+from autograder.grading.environment import small_environment
 from autograder.grading.isolated.descriptors import receive, send
 from autograder.grading.isolated.peer import Channel
 from autograder.grading.isolated.plan import Plan
@@ -175,7 +175,7 @@ class Servers:
             [sys.executable, "-c", START, str(listener.fileno())],
             stdin=theirs.fileno(),
             pass_fds=[listener.fileno()],
-            env={**os.environ, **dict.fromkeys(THREADS, "1"), "MPLBACKEND": "agg"},
+            env=small_environment() | dict.fromkeys(THREADS, "1") | {"MPLBACKEND": "agg"},
             start_new_session=True,
         )
         theirs.close()

@@ -20,6 +20,7 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
+from autograder.grading.environment import small_environment
 from autograder.grading.sandbox import kill_session, processes_of_session
 
 # How often the watch looks.
@@ -172,17 +173,10 @@ class Manager(AsyncKernelManager):
         self.provisioner = provisioner
         # What it prints past IPython is nothing for the terminal of the grader.
         kw |= {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        return await super()._async_pre_start_kernel(**kw, env=_environment())
+        return await super()._async_pre_start_kernel(**kw, env=small_environment())
 
     def end(self) -> None:
         """End what is left, whatever happened before."""
         if isinstance(self.provisioner, Provisioner):
             self.provisioner.end()
         self.context.destroy(linger=0)
-
-
-def _environment() -> dict[str, str]:
-    """What Python needs to start. The grader's own environment may hold a token."""
-    kept = ("LANG", "LC_ALL", "LC_CTYPE", "TZ", "HOME", "LD_LIBRARY_PATH")
-    found = {name: os.environ[name] for name in kept if name in os.environ}
-    return found | {"PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"}

@@ -242,6 +242,15 @@ def test_files_beside_the_notebook_are_there(grade: Graded) -> None:
     assert "a word" in text(executed, "affine")
 
 
+def test_the_environment_holds_nothing_of_the_graders(grade: Graded) -> None:
+    source = f"import os\nprint(sorted(os.environ))\n{AFFINE}"
+    earned, executed = grade({"affine": source})
+    assert earned == SOLVED
+    shown = text(executed, "affine")
+    assert "NBGRADER_EXECUTION" in shown
+    assert not [name for name in ("TOKEN", "PYTEST_CURRENT_TEST", "USER") if name in shown]
+
+
 def test_a_picture_of_the_students_is_in_the_page(grade: Graded) -> None:
     plot = "import matplotlib.pyplot as plt\nplt.plot([1, 2]); plt.title('é'); plt.show()\n"
     earned, executed = grade({"affine": plot + AFFINE})
