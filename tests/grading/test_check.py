@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -133,7 +134,9 @@ def test_cells_of_the_course_are_known_again(name: str) -> None:
         else:
             assert cell.cell_type != "code" or not is_untouched(cell)
     kept = needed_cells(nbformat.read(COURSE.student_notebook(name), as_version=4).cells)
-    assert not any("matplotlib" in cell.source for cell in kept)
+    # With eval, a cell may use names that do not stand in it, so that nothing can be left out.
+    evaluates = any(re.search(r"(?<![.\w])eval\(", cell.source) for cell in notebook.cells)
+    assert any("matplotlib" in cell.source for cell in kept) == evaluates
 
 
 def test_points_by_hand_are_named(tmp_path: Path) -> None:
@@ -164,7 +167,6 @@ ODD = {
     "other_folder": "import os\nassert os.getcwd() == os.path.abspath('/')\nos.chdir(START)",
     "not_text": "open('latin.txt', encoding='utf-8').read()",
     "helper": "import helper\nassert helper.value == 3",
-    "half": "print('\\ud800')\n'\\ud800'",
     "no_file": "open('nowhere.txt')",
     "pickled": "import pickle\ndef g(): pass\nassert pickle.loads(pickle.dumps(g)) is g",
     "value": "object()",
