@@ -13,7 +13,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -87,8 +87,10 @@ class KernelEngine:
     def execute(self, job: Job) -> Executed:
         """See ``Engine.execute``."""
         notebook = copy.deepcopy(job.notebook)
-        limit_memory(self.limits.memory_bytes)
-        with tempfile.TemporaryDirectory(prefix="autograder-") as scratch:
+        with (
+            memory_limit(self.limits.memory_bytes),
+            tempfile.TemporaryDirectory(prefix="autograder-") as scratch,
+        ):
             for name, data in job.files.items():
                 path = Path(scratch) / name
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -233,12 +235,21 @@ def _mark_unreached(notebook: NotebookNode, first: int, name: str, sentence: str
             cell.outputs[-1].update(ename=name, evalue=sentence, traceback=[f"{name}: {sentence}"])
 
 
-def limit_memory(size: int) -> None:
-    """Bound the address space of this process and of the kernels that it starts."""
+@contextlib.contextmanager
+def memory_limit(size: int) -> Iterator[None]:
+    """Bound the address space of the kernels that start meanwhile; afterward, nothing is bounded.
+
+    A process that would keep the limit for itself would hand it on to whatever it starts later.
+    """
     if sys.platform == "win32":
+        yield
         return
     import resource
 
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    wanted = size if hard == resource.RLIM_INFINITY else min(size, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (wanted, hard))
+    before, hard = resource.getrlimit(resource.RLIMIT_AS)
+    known = [limit for limit in (size, before, hard) if limit != resource.RLIM_INFINITY]
+    resource.setrlimit(resource.RLIMIT_AS, (min(known), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (before, hard))

@@ -1,5 +1,6 @@
 """A kernel that does not start is no fault of the submission."""
 
+import resource
 import sys
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 from traitlets.config import Config
 
-from autograder.grading.engine import NoKernelError, execute_in
+from autograder.grading.engine import Job, KernelEngine, NoKernelError, execute_in
 from autograder.grading.limits import Limits
 
 # A kernel specification whose program ends at once, the first time or always.
@@ -48,3 +49,13 @@ def test_a_kernel_that_never_starts_is_said_so(
     with pytest.raises(NoKernelError, match="No kernel could be started"):
         execute_in(made, tmp_path, Limits(), Config())
     assert made.cells[0].outputs == []
+
+
+def test_the_limit_of_a_kernels_memory_does_not_stay() -> None:
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    source = "import resource\nprint(resource.getrlimit(resource.RLIMIT_AS)[0])"
+    job = Job(new_notebook(cells=[new_code_cell(source)]))
+    size = 3 * 2**30
+    executed = KernelEngine(Limits(memory_bytes=size)).execute(job)
+    assert executed.notebook.cells[0].outputs[0].text == f"{size}\n"
+    assert resource.getrlimit(resource.RLIMIT_AS) == before
