@@ -12,7 +12,7 @@ import linecache
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from types import CodeType, FrameType, FunctionType
 from typing import Any
@@ -27,6 +27,11 @@ Function = Callable[..., Any]
 LONGEST = 200
 # Of a longer list of arrays, a report shows the first and the number.
 MOST_SHOWN = 6
+
+# Of the inputs that cross to another process in one message; 1 MB is some milliseconds.
+MOST_BYTES = 2**20
+# A loop over samples adds at least one line of Python per sample; half of that is the threshold.
+STEPS_PER_SAMPLE = 0.5
 
 # The name beside a probe under which the grader puts the text of the probe.
 PROBE_SOURCE = "__probe_source__"
@@ -66,6 +71,57 @@ class Call:
         return not self.changed and not self.shared and not self.entangled
 
 
+@dataclass(frozen=True)
+class Way:
+    """How an exercise is called: ``names`` are the quantities that come back.
+
+    ``backward`` is the second function of an exercise that has two. The others are as in ``call``.
+    """
+
+    names: tuple[str, ...]
+    backward: Function | None = None
+    probe: Function | None = None
+    beside: tuple[Any, ...] = ()
+    may_share: frozenset[str] = frozenset()
+    separate: bool = False
+
+
+@dataclass(frozen=True)
+class Order:
+    """One call to be made; with ``many``, more samples, also whether it loops over them."""
+
+    inputs: Mapping[str, Any]
+    many: Mapping[str, Any] | None = None
+
+
+def call_each(function: Function, orders: Sequence[Order], way: Way) -> list[Call]:
+    """What came of each of ``orders``.
+
+    A function of another process gets many at once: a message costs more than most calls.
+    """
+    away = getattr(function, "through", None)
+    if away is None:
+        return [_carry_out(function, order, way) for order in orders]
+    return [made for part in _portions(orders) for made in _ask(away, part, way)]
+
+
+def _carry_out(function: Function, order: Order, way: Way) -> Call:
+    if way.backward is not None:
+        return call_pair(function, way.backward, order.inputs, way.names)
+    made = call(
+        function,
+        order.inputs,
+        way.names,
+        probe=way.probe,
+        beside=way.beside,
+        may_share=way.may_share,
+        separate=way.separate,
+    )
+    if order.many is not None and made.error is None:
+        made.loops = loops_over_samples(function, order.inputs, order.many)
+    return made
+
+
 def call(
     function: Function,
     inputs: Mapping[str, Any],
@@ -82,11 +138,6 @@ def call(
     ``beside`` it. Torch is allowed where the probe itself mentions it. A probe that cannot read
     the answer raises ``Misfit``. With ``separate``, no two quantities may share memory.
     """
-    away = getattr(function, "through", None)
-    if away is not None:
-        told = _source_of(probe) if probe is not None else None
-        beside_it = {"beside": list(beside), "may_share": sorted(may_share), "separate": separate}
-        return _ask(away, "call_for_data", plain(inputs), names, told, beside_it)
     result = Call()
     given = {name: _copy(value) for name, value in inputs.items()}
     before = {name: _copy(value) for name, value in inputs.items()}
@@ -144,9 +195,6 @@ def call_pair(
     ``forward`` returns the first quantity and a cache of any kind, ``backward`` the others. What
     came before a failure stays in ``values``.
     """
-    away = getattr(forward, "through", None)
-    if away is not None:
-        return _ask(away, "pair_for_data", backward, plain(inputs), names)
     *given, upstream = inputs
     may_share = frozenset({"cache"})
     first = call(forward, {n: inputs[n] for n in given}, (names[0], "cache"), may_share=may_share)
@@ -176,11 +224,20 @@ def split(returned: Any, names: tuple[str, ...]) -> tuple[dict[str, Any], str | 
     return dict(zip(names, returned, strict=True)), None
 
 
+def loops_over_samples(function: Function, few: Mapping[str, Any], many: Mapping[str, Any]) -> bool:
+    """Does ``function`` run more lines of Python the more samples there are?"""
+    # The first call with a new shape may fill caches of a library, which is no loop.
+    python_steps(function, many)
+    added = python_steps(function, many) - python_steps(function, few)
+    return added >= STEPS_PER_SAMPLE * (_first_length(many) - _first_length(few))
+
+
+def _first_length(inputs: Mapping[str, Any]) -> int:
+    return next(len(value) for value in inputs.values() if isinstance(value, np.ndarray))
+
+
 def python_steps(function: Function, inputs: Mapping[str, Any]) -> int:
     """How many lines of Python one call runs; a loop over samples grows with the batch."""
-    away = getattr(function, "through", None)
-    if away is not None:
-        return int(away(__name__, "python_steps", plain(inputs)))
     steps = 0
 
     def trace(frame: FrameType, event: str, argument: object) -> Any:
@@ -202,35 +259,84 @@ def python_steps(function: Function, inputs: Mapping[str, Any]) -> int:
 
 # --------------------------------------------------------------- calls of another process
 #
-# Where the student's functions live in a process of their own, ``function.through`` calls one of
-# the functions below there, and only data comes back.
+# Where the student's functions live in a process of their own, ``function.through`` calls the
+# function below there, and only data comes back.
 
 
-def call_for_data(
+def calls_for_data(
     function: Function,
-    inputs: Mapping[str, Any],
+    orders: Sequence[Sequence[Any]],
     names: Sequence[str],
+    backward: Function | None,
     probe: tuple[str, str] | None,
     options: Mapping[str, Any],
-) -> dict[str, Any]:
-    """``call`` where the function lives; what came of it as data. ``probe`` is a source text."""
-    made = call(
-        function,
-        inputs,
+) -> list[dict[str, Any]]:
+    """``call_each`` where the functions live; what came of it as data.
+
+    ``orders`` are pairs of inputs and of many or None, ``probe`` is a source text.
+    """
+    way = Way(
         tuple(names),
-        probe=None if probe is None else _from_source(*probe),
-        beside=options["beside"],
-        may_share=frozenset(options["may_share"]),
-        separate=options["separate"],
+        backward,
+        None if probe is None else _from_source(*probe),
+        tuple(options["beside"]),
+        frozenset(options["may_share"]),
+        options["separate"],
     )
-    return to_data(made)
+    return [to_data(_carry_out(function, Order(*order), way)) for order in orders]
 
 
-def pair_for_data(
-    forward: Function, backward: Function, inputs: Mapping[str, Any], names: Sequence[str]
-) -> dict[str, Any]:
-    """``call_pair`` where both functions live; the cache between them stays there."""
-    return to_data(call_pair(forward, backward, inputs, tuple(names)))
+def _ask(away: Function, orders: Sequence[Order], way: Way) -> list[Call]:
+    """What came of ``orders``, by ``calls_for_data`` where the function lives."""
+    options = {
+        "beside": list(way.beside),
+        "may_share": sorted(way.may_share),
+        "separate": way.separate,
+    }
+    told = [
+        [plain(order.inputs), None if order.many is None else plain(order.many)] for order in orders
+    ]
+    probe = None if way.probe is None else _source_of(way.probe)
+    try:
+        answer = away(
+            __name__, "calls_for_data", told, list(way.names), way.backward, probe, options
+        )
+    except Exception as error:
+        # What could not come back, because it is too large, say; not that the process is gone.
+        if not getattr(error, "raised_there", False):
+            raise
+        name = str(getattr(error, "name", "Exception"))
+        if name == "KeyboardInterrupt":  # as here: the time limit, and no answer of the student's
+            raise KeyboardInterrupt from error
+        if len(orders) > 1:  # one by one, to find out which
+            return [made for order in orders for made in _ask(away, [order], way)]
+        return [Call(error=_error_named(name, str(error)))]
+    if not isinstance(answer, list) or len(answer) != len(orders):
+        raise TypeError("A call came back as something else.")
+    return [from_data(one) for one in answer]
+
+
+def _portions(orders: Sequence[Order]) -> Iterator[list[Order]]:
+    """``orders`` in order, in lists whose inputs are small enough for one message."""
+    portion: list[Order] = []
+    size = 0
+    for order in orders:
+        mine = _bytes_in(order.inputs) + _bytes_in(order.many)
+        if portion and size + mine > MOST_BYTES:
+            yield portion
+            portion, size = [], 0
+        portion.append(order)
+        size += mine
+    if portion:
+        yield portion
+
+
+def _bytes_in(value: Any) -> int:
+    if isinstance(value, np.ndarray):
+        return value.nbytes
+    if isinstance(value, Mapping):
+        return sum(map(_bytes_in, value.values()))
+    return sum(map(_bytes_in, value)) if isinstance(value, (list, tuple)) else 0
 
 
 def to_data(made: Call) -> dict[str, Any]:
@@ -259,19 +365,6 @@ def from_data(told: Any) -> Call:
 def plain(inputs: Mapping[str, Any]) -> dict[str, Any]:
     """The inputs as the student's function gets them: of two libraries, NumPy's function."""
     return {n: v.numpy if isinstance(v, Twin) else v for n, v in inputs.items()}
-
-
-def _ask(away: Function, what: str, *arguments: Any) -> Call:
-    try:
-        return from_data(away(__name__, what, *arguments))
-    except Exception as error:
-        # What could not come back, because it is too large, say; not that the process is gone.
-        if not getattr(error, "raised_there", False):
-            raise
-        name = str(getattr(error, "name", "Exception"))
-        if name == "KeyboardInterrupt":  # as here: the time limit, and no answer of the student's
-            raise KeyboardInterrupt from error
-        return Call(error=_error_named(name, str(error)))
 
 
 def _error_named(name: str, text: str) -> BaseException:

@@ -21,7 +21,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from autograder.checks.calling import Call, call, call_pair, describe, names_in, python_steps
+from autograder.checks.calling import Call, Order, Way, call_each, describe, names_in
 from autograder.checks.compare import Difference, as_set, compare, kind
 from autograder.checks.diagnose import Calls, Diagnosis, Evidence, from_arithmetic, from_bank
 from autograder.checks.memory import recall
@@ -30,8 +30,6 @@ from autograder.mistakes import Mistake, mistakes_of, note_of
 
 # Of the points for right numbers, what remains when an input was changed or a view returned.
 UNCLEAN = 0.5
-# A loop over samples adds at least one line of Python per sample; half of that is the threshold.
-STEPS_PER_SAMPLE = 0.5
 
 # Where the names of a notebook hold the exercises that are not right yet.
 NOT_RIGHT = "_not_right_yet"
@@ -46,9 +44,10 @@ class Case:
     aspect: str | None
     warning_free: bool
     inputs: dict[str, Any]
-    expected: dict[str, Any]
-    call: Call
     many: dict[str, Any] | None = None
+    # What comes of it, from ``grade`` on.
+    expected: dict[str, Any] = field(default_factory=dict)
+    call: Call = field(default_factory=Call)
     differences: dict[str, Difference] = field(default_factory=dict)
 
     @property
@@ -202,7 +201,8 @@ class Check:
         self._add(title, aspect, False, dict(few), hidden=False, many=dict(many))
 
     def grade(self) -> float:
-        """Print the report and return the points, a plain float."""
+        """Run the cases, print the report and return the points, a plain float."""
+        self._run()
         # A warning about the student's numbers would go to stderr, and nbgrader gives 0 for that.
         with np.errstate(all="ignore"):
             points, lines = self._verdict()
@@ -226,31 +226,38 @@ class Check:
     ) -> None:
         if aspect is not None and aspect not in self.aspects:
             raise ValueError(f"The case '{title}' has an aspect without points: '{aspect}'.")
-        answer = recall(self._reference, inputs, lambda: run_reference(self._reference, inputs))
-        expected = dict(zip(self._names, answer, strict=True)) if self._many else None
-        if expected is None:
-            expected = {self._names[0]: answer}
+        self.cases.append(Case(title, hidden, aspect, warning_free, inputs, many))
+
+    def _run(self) -> None:
+        """Call the student's functions, PyTorch's, and compare."""
         beside = tuple(self._namespace.get(name) for name in self.uses)
-        made = self._call(self._subjects(), beside, inputs, many)
-        case = Case(title, hidden, aspect, warning_free, inputs, expected, made, many)
-        for quantity, value in expected.items():
-            if quantity in made.values:
-                with np.errstate(all="ignore"):
-                    found = compare(
-                        quantity,
-                        value,
-                        made.values[quantity],
-                        tolerance=self._tolerance.get(quantity),
-                        typed=self.typed,
-                        last_first=quantity in self._last_first,
-                    )
-                if found:
+        calls = self._call_each(self._subjects(), beside, self.cases)
+        for case, made in zip(self.cases, calls, strict=True):
+            case.expected, case.call, case.differences = self._expected(case), made, {}
+            for quantity, value in case.expected.items():
+                if found := self._compare(quantity, value, made):
                     case.differences[quantity] = found
-            elif self.typed and not made.error:
-                case.differences[quantity] = Difference(
-                    "missing", quantity, f"{quantity} is not defined yet."
-                )
-        self.cases.append(case)
+
+    def _expected(self, case: Case) -> dict[str, Any]:
+        """PyTorch's side."""
+        inputs = case.inputs
+        answer = recall(self._reference, inputs, lambda: run_reference(self._reference, inputs))
+        return dict(zip(self._names, answer if self._many else (answer,), strict=True))
+
+    def _compare(self, quantity: str, value: Any, made: Call) -> Difference | None:
+        if quantity not in made.values:
+            if self.typed and not made.error:
+                return Difference("missing", quantity, f"{quantity} is not defined yet.")
+            return None
+        with np.errstate(all="ignore"):
+            return compare(
+                quantity,
+                value,
+                made.values[quantity],
+                tolerance=self._tolerance.get(quantity),
+                typed=self.typed,
+                last_first=quantity in self._last_first,
+            )
 
     @property
     def _many(self) -> bool:
@@ -263,36 +270,16 @@ class Check:
     def _subjects(self) -> tuple[Any, ...]:
         return tuple(self._namespace.get(name) for name in self.functions)
 
-    def _call(
-        self,
-        subjects: tuple[Any, ...],
-        beside: tuple[Any, ...],
-        inputs: dict[str, Any],
-        many: dict[str, Any] | None,
-    ) -> Call:
+    def _call_each(
+        self, subjects: tuple[Any, ...], beside: tuple[Any, ...], cases: Sequence[Case]
+    ) -> list[Call]:
         if self.typed:
-            return self._read_typed()
+            return [self._read_typed() for _ in cases]
         if not all(callable(subject) for subject in subjects):
-            return Call(error=NotImplementedError())
-        if len(subjects) == 2:
-            return call_pair(*subjects, inputs, self._names)
-        (subject,) = subjects
-        made = call(
-            subject,
-            inputs,
-            self._names,
-            probe=self.probe,
-            beside=beside,
-            may_share=self._may_share,
-            separate=self._separate,
-        )
-        if many is not None and made.error is None:
-            # The first call with a new shape may fill caches of a library, which is no loop.
-            python_steps(subject, many)
-            added = python_steps(subject, many) - python_steps(subject, inputs)
-            samples = _first_length(many) - _first_length(inputs)
-            made.loops = added >= STEPS_PER_SAMPLE * samples
-        return made
+            return [Call(error=NotImplementedError()) for _ in cases]
+        first, backward = (*subjects, None)[:2]
+        way = Way(self._names, backward, self.probe, beside, self._may_share, self._separate)
+        return call_each(first, [Order(case.inputs, case.many) for case in cases], way)
 
     def _read_typed(self) -> Call:
         found = {n: self._namespace[n] for n in self._names if n in self._namespace}
@@ -305,7 +292,8 @@ class Check:
 
         def compute() -> Call:
             beside = tuple(record.beside(name) for name in self.uses)
-            return self._call(record.functions(), beside, case.inputs, case.many)
+            (made,) = self._call_each(record.functions(), beside, [case])
+            return made
 
         return cast(Call, recall(f"{record.diagnosis} {self._names}", inputs, compute))
 
@@ -587,7 +575,3 @@ def _wrong_kind(case: Case, name: str) -> bool:
     """A quantity that is not even of the right kind, so that nothing can follow from it."""
     found = case.differences.get(name)
     return found is not None and found.verdict != "value"
-
-
-def _first_length(inputs: Mapping[str, Any]) -> int:
-    return next(len(value) for value in inputs.values() if isinstance(value, np.ndarray))

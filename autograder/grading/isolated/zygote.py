@@ -53,18 +53,26 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the owner to act on
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
         ready, _, _ = select.select([owner, listener], [], [])
         if owner in ready:
+            # They end too, and are waited for, so that the system knows what all of it has cost.
+            _bury(0)
             os._exit(0)
         worker, _ = listener.accept()
         if os.fork() == 0:
             listener.close()
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             _serve(warm, worker, owner)
             os._exit(0)
         worker.close()
+        _bury(os.WNOHANG)
+
+
+def _bury(options: int) -> None:
+    """Wait for the copies of this process that have ended, or, without ``options``, for all."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, options)[0]:
+            pass
 
 
 def _serve(warm: Warm, worker: socket.socket, owner: socket.socket) -> None:

@@ -80,10 +80,20 @@ def test_a_trick_earns_nothing(grade: Graded, source: str, why: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "told", ["None", "3", "{}", "{'values': {'z': 'right'}}", "[1] * 10**6", "object()", "print"]
+    "told",
+    [
+        "None",
+        "3",
+        "{}",
+        "[{'values': {'z': 'right'}}] * 4",
+        "[1] * 10**6",
+        "[]",
+        "object()",
+        "print",
+    ],
 )
 def test_a_forged_account_of_a_call_earns_nothing(grade: Graded, told: str) -> None:
-    source = f"import autograder.checks.calling as c\nc.call_for_data = lambda *a: {told}\n"
+    source = f"import autograder.checks.calling as c\nc.calls_for_data = lambda *a: {told}\n"
     earned, _ = grade({"affine": source + "def affine(x, W, b):\n    return W @ x\n"})
     assert earned == dict.fromkeys(SOLVED, 0.0) | {"answer-check": 3.0}
 
