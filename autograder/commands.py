@@ -32,6 +32,7 @@ from autograder.terminal import bar, console
 PRELOAD = Preload(
     student=(
         "numpy",
+        "numpy.random",  # NumPy itself puts it off
         "matplotlib.pyplot",
         "IPython.core.formatters",
         "autograder.checks.calling",

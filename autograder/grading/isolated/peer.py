@@ -9,7 +9,6 @@ from __future__ import annotations
 import builtins
 import functools
 import importlib
-import select
 import socket
 import struct
 import time
@@ -19,6 +18,8 @@ from typing import Any
 from autograder.grading.isolated.wire import LARGEST, Handle, WireError, decode, encode
 
 LENGTH = struct.Struct("<Q")
+# Bytes that are read at a time: all of a usual message, and a part of a large one.
+USUAL, MOST_AT_ONCE = 2**16, 2**20
 # Calls that wait for each other: a function of a function of a function …
 DEEPEST_CALLS = 50
 # Functions that one side has handed to the other.
@@ -48,10 +49,12 @@ class Channel:
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
+        # What was read beyond the last message.
+        self._rest = b""
         self.deadline: float | None = None
 
     def fileno(self) -> int:
-        """For ``select``."""
+        """For ``select``, which does not see what is ``waiting`` here."""
         return self._socket.fileno()
 
     @property
@@ -59,11 +62,15 @@ class Channel:
         """What the values go over."""
         return self._socket
 
+    @property
+    def waiting(self) -> bool:
+        """The begin of a message has been read."""
+        return bool(self._rest)
+
     def send(self, data: bytes) -> None:
         """Raises ``GoneError``, or ``LateError`` when the other side does not read."""
-        self._wait(write=True)
         try:
-            self._socket.settimeout(self._left())
+            self._set_time_left()
             self._socket.sendall(LENGTH.pack(len(data)) + data)
         except TimeoutError as error:
             raise LateError("it does not read") from error
@@ -72,44 +79,50 @@ class Channel:
 
     def receive(self) -> bytes:
         """The next message. Raises ``GoneError`` or ``LateError``."""
-        (size,) = LENGTH.unpack(self._read(LENGTH.size))
+        self._read_to(LENGTH.size)
+        (size,) = LENGTH.unpack_from(self._rest)
         if size > LARGEST:
             raise GoneError("it sent too much at once")
-        return self._read(size)
+        end = LENGTH.size + size
+        self._read_to(end)
+        message, self._rest = self._rest[LENGTH.size : end], self._rest[end:]
+        return message
 
     def close(self) -> None:
         """No more messages."""
         self._socket.close()
 
-    def _read(self, size: int) -> bytes:
-        parts: list[bytes] = []
-        while size:
-            try:
-                self._socket.settimeout(self._left())
-                part = self._socket.recv(min(size, 2**20))
-            except TimeoutError as error:
-                raise LateError("no answer in time") from error
-            except OSError as error:
-                raise GoneError("it is gone") from error
-            if not part:
-                raise GoneError("it is gone")
-            parts.append(part)
-            size -= len(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+    def _read_to(self, size: int) -> None:
+        """Read until ``_rest`` has ``size`` bytes; usually a whole message comes at once."""
+        have = len(self._rest)
+        if have >= size:
+            return
+        parts = [self._rest]
+        try:
+            while have < size:
+                self._set_time_left()
+                part = self._socket.recv(min(max(size - have, USUAL), MOST_AT_ONCE))
+                if not part:
+                    raise GoneError("it is gone")
+                parts.append(part)
+                have += len(part)
+        except TimeoutError as error:
+            raise LateError("no answer in time") from error
+        except OSError as error:
+            raise GoneError("it is gone") from error
+        finally:
+            # Who is interrupted between two parts, or was too early, reads on from here.
+            self._rest = b"".join(parts)
 
-    def _wait(self, *, write: bool) -> None:
-        left = self._left()
-        _, ready, _ = select.select([], [self._socket] if write else [], [], left)
-        if not ready:
-            raise LateError("it does not read")
-
-    def _left(self) -> float | None:
-        if self.deadline is None:
-            return None
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            raise LateError("no answer in time")
-        return left
+    def _set_time_left(self) -> None:
+        left = None
+        if self.deadline is not None:
+            left = self.deadline - time.monotonic()
+            if left <= 0:
+                raise LateError("no answer in time")
+        # Each change is a call of the system.
+        if left is not None or self._socket.gettimeout() is not None:
+            self._socket.settimeout(left)
 
 
 class Remote:

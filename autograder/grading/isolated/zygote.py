@@ -18,12 +18,15 @@ import socket
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autograder.grading.isolated.absent import make_absent
 from autograder.grading.isolated.descriptors import receive, send
 from autograder.grading.isolated.judge import Test
 from autograder.grading.isolated.runner import Runner
+
+if TYPE_CHECKING:
+    from autograder.grading.sandbox import Prepared
 
 
 @dataclass
@@ -34,9 +37,9 @@ class Warm:
     # For the judge: by notebook, the prepared names and the tests.
     prepared: dict[str, dict[str, Any]] = field(default_factory=dict)
     tests: dict[str, dict[str, Test]] = field(default_factory=dict)
-    # For the student: how it is confined, and by notebook which modules of the course it may read.
-    walls: dict[str, Any] | None = None
-    opened: dict[str, list[str]] = field(default_factory=dict)
+    # For the student: the limits, and by notebook how it is confined; empty where it is not.
+    limits: dict[str, Any] = field(default_factory=dict)
+    confined: dict[str, Prepared] = field(default_factory=dict)
 
 
 def main() -> None:
@@ -139,12 +142,12 @@ def _warm_up(order: dict[str, Any]) -> Warm:
         warm.prepared[name] = namespace
         warm.tests[name] = {cell: Test(cell, *rest) for cell, *rest in plan["tests"]}
         rehearse(namespace, warm.tests[name].values())
-    warm.walls, warm.opened = order["walls"], order["opened"]
-    if warm.walls is not None:
-        from autograder.grading.isolated import confined
+    if order["walls"] is not None:
+        from autograder.grading.isolated.confined import rehearse as prepare
 
-        for opened in warm.opened.values():
-            confined.rehearse(warm.walls, opened, order["scratch"])
+        warm.limits = order["walls"]
+        for name, opened in order["opened"].items():
+            warm.confined[name] = prepare(order["walls"], opened, order["scratch"])
     return warm
 
 
@@ -179,13 +182,11 @@ def _child(warm: Warm, order: dict[str, Any], descriptors: list[int]) -> None:
             sys.path.insert(0, "")
             folder = order["folder"]
             os.environ.update(HOME=folder, TMPDIR=folder, MPLCONFIGDIR=folder)
-            if warm.walls is not None:
-                from autograder.grading.isolated import confined
+            if warm.confined:
+                from autograder.grading.isolated.confined import enter
 
-                keep = [sock.fileno() for sock in sockets]
-                confined.enter(warm.walls, warm.opened[order["notebook"]], folder, keep)
-            bounds = warm.walls or {}
-            role(sockets[0], sockets[1], order["output_bytes"], order["pictures"], bounds)
+                enter(warm.confined[order["notebook"]], folder, [s.fileno() for s in sockets])
+            role(sockets[0], sockets[1], order["output_bytes"], order["pictures"], warm.limits)
     except BaseException:
         os._exit(1)
     os._exit(0)

@@ -100,10 +100,16 @@ class Prepared:
 
     policy: Policy
     required: frozenset[str]
-    grants: tuple[landlock.Grant, ...]
+    # What may be read; the scratch folder and what every process may write to come on top.
+    readable: tuple[landlock.Grant, ...]
     abi: int
     own: user.Own
     why_no_user: str
+
+    def within(self, scratch: Path, descriptors: tuple[int, ...]) -> Prepared:
+        """The same for another scratch folder, a neighbor of this one, and other descriptors."""
+        policy = dataclasses.replace(self.policy, scratch=scratch, descriptors=descriptors)
+        return dataclasses.replace(self, policy=policy)
 
     def apply(self) -> list[Layer]:
         """Confine the calling process for ever; the layers, in the order of ``LAYERS``.
@@ -139,7 +145,7 @@ class Prepared:
             session.die_with(parent)
         missing = "" if self.abi else "the kernel has no Landlock, or it is switched off"
         with layers.add(LANDLOCK, landlock.describe(self.abi), missing):
-            landlock.restrict(self.grants, self.abi)
+            landlock.restrict((*self.readable, *self._writable()), self.abi)
         # Last, since it forbids the calls that put the others in force.
         with layers.add(SECCOMP):
             seccomp.install(
@@ -156,6 +162,10 @@ class Prepared:
                 )
             )
         return layers.found
+
+    def _writable(self) -> Iterator[landlock.Grant]:
+        yield landlock.grant(os.path.realpath(self.policy.scratch), landlock.SCRATCH)
+        yield landlock.grant("/dev/null", landlock.READ_FILE | landlock.WRITE_FILE)
 
     def _tasks(self) -> int:
         """The limit on threads, which the kernel counts for each user and not for each process."""
@@ -212,11 +222,7 @@ def prepare(policy: Policy, required: frozenset[str] = REQUIRED) -> Prepared:
     grants = _grants(policy.readable, policy.executable, policy.listable)
     scratch = os.path.realpath(policy.scratch)
     own, why_no_user = _choose_user(os.geteuid(), os.path.dirname(scratch), scratch, grants)
-    writable = (
-        landlock.grant(scratch, landlock.SCRATCH),
-        landlock.grant("/dev/null", landlock.READ_FILE | landlock.WRITE_FILE),
-    )
-    return Prepared(policy, required, (*grants, *writable), landlock.abi(), own, why_no_user)
+    return Prepared(policy, required, grants, landlock.abi(), own, why_no_user)
 
 
 def confine(policy: Policy, required: frozenset[str] = REQUIRED) -> list[Layer]:

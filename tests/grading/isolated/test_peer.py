@@ -168,3 +168,27 @@ def test_who_does_not_answer_is_late_and_who_dies_is_gone() -> None:
     theirs.close()
     with pytest.raises(GoneError):
         judge.request("names", ["a"])
+
+
+def test_messages_that_arrive_together_are_read_one_by_one() -> None:
+    mine, theirs = socket.socketpair()
+    channel = Channel(mine)
+    whole = b"".join(LENGTH.pack(len(data)) + data for data in (b"first", b"", b"third"))
+    theirs.sendall(whole)
+    assert [channel.receive() for _ in range(2)] == [b"first", b""]
+    assert channel.waiting
+    assert channel.receive() == b"third"
+    assert not channel.waiting
+
+
+def test_a_message_that_is_late_is_read_from_where_it_stopped() -> None:
+    mine, theirs = socket.socketpair()
+    channel = Channel(mine)
+    whole = LENGTH.pack(6) + b"halves"
+    theirs.sendall(whole[:11])
+    channel.deadline = time.monotonic() + 0.05
+    with pytest.raises(LateError):
+        channel.receive()
+    theirs.sendall(whole[11:])
+    channel.deadline = None
+    assert channel.receive() == b"halves"
