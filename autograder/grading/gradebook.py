@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
-import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -30,7 +28,7 @@ from traitlets.config import Config
 from autograder.course import CourseFolder, nbgrader_config
 from autograder.errors import UserError
 from autograder.files import require_writable
-from autograder.grading.ledger import Entry, Ledger
+from autograder.grading.ledger import Entry, Ledger, make_tables
 from autograder.grading.marking import Sheet
 from autograder.grading.standings import Standing, Standings
 
@@ -72,9 +70,10 @@ class Gradebook:
     @contextlib.contextmanager
     def session(self) -> Iterator[Any]:
         """nbgrader's own object; closed at the end."""
-        _put_programs_on_path()
-        with self._said_in_a_sentence(), _quiet(), Database(self.url, self.course_id) as database:
-            yield database
+        with self._said_in_a_sentence(), _quiet():
+            make_tables(self.url)
+            with Database(self.url, self.course_id) as database:
+                yield database
 
     def enter(self, assignment: str) -> list[Sheet]:
         """Make the assignment, or bring it up to date with ``source/``; its notebooks.
@@ -159,14 +158,6 @@ def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SAWarning)
         yield
-
-
-def _put_programs_on_path() -> None:
-    """nbgrader calls the program ``alembic``, which lies beside the interpreter."""
-    here = str(Path(sys.executable).parent)
-    path = os.environ.get("PATH", "")
-    if here not in path.split(os.pathsep):
-        os.environ["PATH"] = f"{here}{os.pathsep}{path}"
 
 
 def _require_no_submissions(stored: Any, name: str, url: str) -> None:

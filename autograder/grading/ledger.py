@@ -14,6 +14,7 @@ from typing import Any
 
 from nbgrader.api import (
     Assignment,
+    Base,
     BaseCell,
     Comment,
     Grade,
@@ -22,14 +23,19 @@ from nbgrader.api import (
     SubmittedAssignment,
     SubmittedNotebook,
 )
+from nbgrader.dbutil import ALEMBIC_DIR
 from sqlalchemy import (
+    Column,
     Connection,
     Engine,
+    MetaData,
+    String,
     Table,
     bindparam,
     create_engine,
     event,
     insert,
+    inspect,
     select,
     update,
 )
@@ -254,6 +260,26 @@ class Ledger:
             return False
         due = self._duedate if extension is None else self._duedate + extension
         return bool(timestamp > due)
+
+
+def make_tables(url: str) -> None:
+    """Make nbgrader's tables in the database at ``url``, all or none, unless it has some.
+
+    nbgrader makes the same, one by one; for their version it starts a program, alembic's.
+    """
+    engine = _open(url)
+    with engine.begin() as connection:
+        if not inspect(connection).get_table_names():
+            from alembic.script import ScriptDirectory
+
+            Base.metadata.create_all(connection)
+            version = Table(
+                "alembic_version", MetaData(), Column("version_num", String(32), nullable=False)
+            )
+            version.create(connection)
+            newest = ScriptDirectory(ALEMBIC_DIR).get_current_head()
+            connection.execute(insert(version).values(version_num=newest))
+    engine.dispose()
 
 
 def _structure(connection: Connection, assignment: str) -> Iterable[tuple[str, _Cells]]:
