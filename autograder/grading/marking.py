@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-import nbformat
 from nbconvert.preprocessors import ClearMetadataPreprocessor
 from nbformat import NotebookNode
 from nbgrader.api import MissingEntry
@@ -40,6 +39,7 @@ from traitlets.config import Config
 
 from autograder.grading.cells import drop_copied_cells
 from autograder.grading.engine import Engine, Job, NoKernelError
+from autograder.grading.notebook_json import written
 from autograder.grading.results import GradedCell, Result, cell_results, make_gradable
 from autograder.grading.submissions import UnreadableError, parse_notebook
 
@@ -158,7 +158,7 @@ class Marker:
         notebook = self._tidy(executed.notebook)
         return Marks(
             name,
-            text=(nbformat.writes(notebook) + "\n").encode(errors="replace"),
+            text=written(notebook),
             results=cell_results("", name, notebook, sheet.cells),
             scores=list(_scores(notebook)),
             comments=list(_comments(notebook)),

@@ -138,11 +138,24 @@ def _needs(body: Sequence[ast.stmt], bound: set[str]) -> set[str]:
     return free
 
 
+@functools.lru_cache(maxsize=4096)
+def names_read(source: str) -> frozenset[str]:
+    """The global names that a cell reads anywhere; none where it is no Python."""
+    return frozenset(_read(source, parse(source), top=True, nested=True))
+
+
 def read_names(tree: ast.Module, *, top: bool = False, nested: bool = False) -> set[str]:
     """The global names that a cell reads: at its top level, inside its functions, or both."""
+    return _read(ast.unparse(tree), tree, top=top, nested=nested)
+
+
+def _read(source: str, tree: ast.Module, *, top: bool, nested: bool) -> set[str]:
     both = top == nested
     names: set[str] = set()
-    waiting = [symtable.symtable(ast.unparse(tree), "<cell>", "exec")]
+    try:
+        waiting = [symtable.symtable(source, "<cell>", "exec")]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return names
     while waiting:
         table = waiting.pop()
         outermost = table.get_type() == "module"

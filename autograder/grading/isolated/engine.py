@@ -51,7 +51,9 @@ class IsolatedEngine:
         """See ``Engine.execute``."""
         if job.name not in self.plans or needs_kernel(job.notebook):
             return self.otherwise.execute(job)
-        notebook = copy.deepcopy(job.notebook)
+        # Of the notebook, the outputs of cells are all that changes.
+        notebook = copy.copy(job.notebook)
+        notebook["cells"] = [copy.copy(cell) for cell in job.notebook.cells]
         with _Execution(self, job, notebook) as execution:
             execution.run()
         return Executed(notebook, "apart")

@@ -23,6 +23,7 @@ from autograder.grading.names import (
     is_ipython,
     modules_imported,
     names_of,
+    names_read,
     parse,
     read_names,
     slice_of,
@@ -124,12 +125,11 @@ def steps(plan: Plan, notebook: NotebookNode) -> dict[int, str]:
             decided[index] = "test"
             continue
         decided[index] = "run"
-        names = names_of(cell.source)
         known = str(cell.get("id", ""))
         if known in plan.skippable and plan.sources[known] == cell.source:
-            waiting[index] = names
+            waiting[index] = names_of(cell.source)
         else:
-            needed |= names.read
+            needed |= names_read(cell.source)
     if needed & REFLECTIVE:
         return decided
     spare(waiting, needed, plan.data)

@@ -70,6 +70,8 @@ def test_each_answer_costs_its_own_points(
         ),
         ("import torch\ndef affine(x, W, b):\n    return torch.relu(x)", "without torch"),
         ("def affine(x, W, b):\n    raise SystemExit", "SystemExit"),
+        # It parses, and only the compiler refuses it.
+        ("def affine(x, W, b):\n    global x\n    return x", "affine is not defined"),
         ("def affine(x, W, b):\n    return affine(x, W, b)", "RecursionError"),
     ],
 )
