@@ -76,6 +76,9 @@ def _text(value: Any, newline: str) -> str:
         value = json.loads(json.dumps(value, cls=BytesEncoder, sort_keys=True))
         return _text(value, newline)
     if isinstance(value, (list, tuple)) and value:
-        parts = [_text(part, inner) for part in value]
+        # Most of a notebook is lines of text.
+        parts = [
+            encode_basestring(part) if type(part) is str else _text(part, inner) for part in value
+        ]
         return "[" + inner + f",{inner}".join(parts) + newline + "]"
     return json.dumps(value, cls=BytesEncoder, ensure_ascii=False)
