@@ -94,6 +94,9 @@ class Order:
     many: Mapping[str, Any] | None = None
 
 
+FIELDS = tuple(field.name for field in fields(Call))
+
+
 def call_each(function: Function, orders: Sequence[Order], way: Way) -> list[Call]:
     """What came of each of ``orders``.
 
@@ -270,7 +273,7 @@ def calls_for_data(
     backward: Function | None,
     probe: tuple[str, str] | None,
     options: Mapping[str, Any],
-) -> list[dict[str, Any]]:
+) -> list[list[Any]]:
     """``call_each`` where the functions live; what came of it as data.
 
     ``orders`` are pairs of inputs and of many or None, ``probe`` is a source text.
@@ -339,11 +342,11 @@ def _bytes_in(value: Any) -> int:
     return sum(map(_bytes_in, value)) if isinstance(value, (list, tuple)) else 0
 
 
-def to_data(made: Call) -> dict[str, Any]:
-    """A call as data: its error as the name of a type and a text."""
+def to_data(made: Call) -> list[Any]:
+    """A call as data, field by field: its error as the name of a type and a text."""
     error = made.error
     told = None if error is None else (type(error).__name__, " ".join(str(error).split()))
-    return vars(made) | {"error": told}
+    return [told if name == "error" else getattr(made, name) for name in FIELDS]
 
 
 def from_data(told: Any) -> Call:
@@ -351,15 +354,15 @@ def from_data(told: Any) -> Call:
 
     What comes from a student's process is believed about itself only: every value is compared.
     """
-    wanted = {field.name for field in fields(Call)}
-    if not isinstance(told, dict) or told.keys() != wanted:
+    if not isinstance(told, list) or len(told) != len(FIELDS):
         raise TypeError("A call came back as something else.")
-    error = None if told["error"] is None else _error_named(*told["error"])
-    for name in ("values", "warnings", "changed", "shared"):
-        kind = dict if name == "values" else tuple
-        if not isinstance(told[name], kind):
+    made = dict(zip(FIELDS, told, strict=True))
+    if made["error"] is not None:
+        made["error"] = _error_named(*made["error"])
+    for name in ("values", "warnings", "changed", "shared", "entangled"):
+        if not isinstance(made[name], dict if name == "values" else tuple):
             raise TypeError("A call came back as something else.")
-    return Call(**(told | {"error": error}))
+    return Call(**made)
 
 
 def plain(inputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -84,8 +84,6 @@ def encode(value: Any, export: Export | None = None) -> bytes:
             return item
         if kind is int:
             return item if -(2**63) <= item < 2**64 else _integer(item)
-        if isinstance(item, np.ndarray):
-            return _array(item)
         if kind is list:
             return [plain(part, depth + 1) for part in item]
         if kind is tuple:
@@ -93,6 +91,8 @@ def encode(value: Any, export: Export | None = None) -> bytes:
         if kind is dict:
             flat = [plain(part, depth + 1) for pair in item.items() for part in pair]
             return _pack(_DICT, flat)
+        if isinstance(item, np.ndarray):
+            return _array(item)
         if kind is set or kind is frozenset:
             code = _SET if kind is set else _FROZENSET
             return _pack(code, [plain(part, depth + 1) for part in item])
