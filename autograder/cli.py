@@ -137,30 +137,34 @@ def grade(
     course: Course = Path(),
 ) -> None:
     """Grade a class into nbgrader's gradebook."""
-    from autograder import commands
+    from autograder.preload import launched
 
-    commands.grade(
-        course,
-        names,
-        json_file=json_file,
-        limits={
-            "cell_seconds": timeout,
-            "notebook_seconds": notebook_seconds,
-            "cpu_seconds": cpu_seconds,
-            "memory_bytes": memory_mb << 20,
-            "processes": processes,
-            "files": open_files,
-            "file_bytes": file_mb * MEGA,
-            "output_bytes": output_mb * MEGA,
-        },
-        every_cell=every_cell,
-        unconfined=unconfined,
-        feedback=feedback,
-        submitted=submitted,
-        gradebook=gradebook,
-        workers=workers,
-        force=force,
-    )
+    with launched() as launch:
+        from autograder import commands
+
+        commands.grade(
+            course,
+            names,
+            json_file=json_file,
+            limits={
+                "cell_seconds": timeout,
+                "notebook_seconds": notebook_seconds,
+                "cpu_seconds": cpu_seconds,
+                "memory_bytes": memory_mb << 20,
+                "processes": processes,
+                "files": open_files,
+                "file_bytes": file_mb * MEGA,
+                "output_bytes": output_mb * MEGA,
+            },
+            every_cell=every_cell,
+            unconfined=unconfined,
+            feedback=feedback,
+            submitted=submitted,
+            gradebook=gradebook,
+            workers=workers,
+            force=force,
+            launch=launch,
+        )
 
 
 @app.command()

@@ -15,36 +15,20 @@ from autograder.files import require_writable
 from autograder.grading.engine import Engine, KernelEngine
 from autograder.grading.grade import Grading, grade_class
 from autograder.grading.isolated.engine import IsolatedEngine
+from autograder.grading.isolated.launch import Launch
 from autograder.grading.isolated.plan import Plan, plan_for
 from autograder.grading.isolated.walls import Walls
-from autograder.grading.isolated.warmth import Preload
 from autograder.grading.jupyter.engine import ConfinedKernelEngine
 from autograder.grading.limits import Limits
 from autograder.grading.marking import portable
 from autograder.grading.pool import Workers
 from autograder.grading.results import Result, Unreadable
+from autograder.preload import PRELOAD
 from autograder.reports.feedback import FeedbackWriter, Written, write_feedback, write_reason
 from autograder.reports.records import RecordFile
 from autograder.reports.table import ClassTable
 from autograder.terminal import bar, console
 
-# What the warm processes have imported before a notebook comes.
-PRELOAD = Preload(
-    student=(
-        "numpy",
-        "numpy.random",  # NumPy itself puts it off
-        "matplotlib.pyplot",
-        "IPython.core.formatters",
-        "autograder.checks.calling",
-        "autograder.pictures",
-    ),
-    judge=("numpy", "autograder.checks"),
-    calls=(("autograder.checks.reference", "warm_up"),),
-    judge_calls=(
-        ("autograder.mistakes", "all_mistakes"),
-        ("autograder.checks.memory", "remember"),
-    ),
-)
 WAYS = {
     "apart": "with the student's code in a process of its own, apart from the tests",
     "kernel": "in a kernel that the student's code shares with the tests",
@@ -120,6 +104,7 @@ def grade_and_report(
     feedback: bool = False,
     gradebook: str | None = None,
     workers: int = 1,
+    launch: Launch | None = None,
     **options: Any,
 ) -> None:
     """Grade, write records and pages, and show the table."""
@@ -138,7 +123,7 @@ def grade_and_report(
         with ExitStack() as stack:
             # Workers first, so that they hold nothing of what comes after.
             executor = stack.enter_context(Workers(workers))
-            servers = stack.enter_context(contextlib.closing(engine.started()))
+            servers = stack.enter_context(contextlib.closing(engine.started(launch)))
             if feedback:
                 writer = FeedbackWriter(folder, gradebook, workers)
                 options["saved"] = stack.enter_context(writer).add

@@ -6,6 +6,7 @@ import contextlib
 import sqlite3
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,13 @@ from traitlets.config import Config
 from autograder.course import CourseFolder, nbgrader_config
 from autograder.errors import UserError
 from autograder.files import require_writable
-from autograder.grading.ledger import Entry, Ledger, make_tables
+from autograder.grading.ledger import (
+    Entry,
+    Ledger,
+    holds_nobody,
+    make_tables,
+    not_waiting_for_the_disk,
+)
 from autograder.grading.marking import Sheet
 from autograder.grading.standings import Standing, Standings
 
@@ -80,6 +87,14 @@ class Gradebook:
 
         Raises ``UserError`` when the gradebook has grades for other cells under this name.
         """
+        with self._said_in_a_sentence():
+            make_tables(self.url)
+            # Nothing is lost with a gradebook that holds nobody: the next run makes it anew.
+            fast = not_waiting_for_the_disk() if holds_nobody(self.url) else nullcontext()
+            with fast:
+                return self._enter(assignment)
+
+    def _enter(self, assignment: str) -> list[Sheet]:
         sheets: list[Sheet] = []
         with self.session() as database:
             database.update_or_create_assignment(assignment)

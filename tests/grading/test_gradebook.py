@@ -7,8 +7,9 @@ import sqlite3
 from pathlib import Path
 
 from nbgrader.api import Gradebook as Database
+from sqlalchemy import text
 
-from autograder.grading.ledger import make_tables
+from autograder.grading.ledger import holds_nobody, make_tables, not_waiting_for_the_disk
 
 
 def structure(path: Path) -> tuple[set[str], list[str]]:
@@ -36,3 +37,26 @@ def test_tables_that_are_there_stay_as_they_are(tmp_path: Path) -> None:
     before = path.read_bytes()
     make_tables(url)
     assert path.read_bytes() == before
+
+
+def test_a_gradebook_with_a_student_waits_for_the_disk(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'gradebook.db'}"
+    make_tables(url)
+    assert holds_nobody(url)
+    with Database(url) as database:
+        database.add_student("s001")
+    assert not holds_nobody(url)
+
+
+def test_only_meanwhile_nobody_waits_for_the_disk(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'gradebook.db'}"
+    make_tables(url)
+
+    def synchronous() -> int:
+        with Database(url) as database:
+            return int(database.db.execute(text("PRAGMA synchronous")).scalar())
+
+    usual = synchronous()
+    with not_waiting_for_the_disk():
+        assert synchronous() == 0
+    assert synchronous() == usual != 0

@@ -19,11 +19,12 @@ from nbformat import NotebookNode
 
 from autograder.grading.engine import Engine, Executed, Job
 from autograder.grading.isolated.descriptors import send
+from autograder.grading.isolated.launch import Launch, Preload
 from autograder.grading.isolated.messages import as_outputs, error_output
 from autograder.grading.isolated.peer import Channel, GoneError, LateError
 from autograder.grading.isolated.plan import Plan, needs_kernel, steps
 from autograder.grading.isolated.walls import Walls
-from autograder.grading.isolated.warmth import Preload, Process, Servers, Warmth
+from autograder.grading.isolated.warmth import Process, Servers, Warmth
 from autograder.grading.isolated.wire import WireError, decode, encode
 from autograder.grading.limits import DEAD, TIMEOUT, Limits
 
@@ -58,9 +59,12 @@ class IsolatedEngine:
             execution.run()
         return Executed(notebook, "apart")
 
-    def started(self) -> Servers:
-        """The warm processes of this engine, to be closed by the caller; see ``served_by``."""
-        return Servers(self.plans, self.preload, self.limits, self.walls)
+    def started(self, launch: Launch | None = None) -> Servers:
+        """The warm processes of this engine, to be closed by the caller; see ``served_by``.
+
+        Those of ``launch`` are on their way already.
+        """
+        return Servers(self.plans, self.preload, self.limits, self.walls, launch)
 
     def served_by(self, servers: Servers) -> IsolatedEngine:
         """This engine, with warm processes that all workers of this machine share."""

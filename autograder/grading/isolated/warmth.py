@@ -2,49 +2,23 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import socket
-import subprocess
-import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from autograder.grading.engine import NoKernelError
-from autograder.grading.environment import small_environment
 from autograder.grading.isolated.descriptors import receive, send
+from autograder.grading.isolated.launch import JUDGE, OBJECTS, PLAIN, Launch, Preload
 from autograder.grading.isolated.peer import Channel
 from autograder.grading.isolated.plan import Plan
 from autograder.grading.isolated.walls import Walls, open_modules
 from autograder.grading.limits import Limits
 
-# One thread of arithmetic in each process: a fork would lose the others, and notebooks run side
-# by side anyway.
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-
-
 # A judge that has served so many is replaced by a new one.
 MOST_JUDGED = 500
-START = "from autograder.grading.isolated.zygote import main; main()"
-
-
-@dataclass(frozen=True)
-class Preload:
-    """What a warm process imports and calls before the first fork, by role."""
-
-    # Imported in the student's processes. Nothing of tests, mistakes or the gradebook.
-    student: tuple[str, ...] = ()
-    # Imported in the judge's process.
-    judge: tuple[str, ...] = ()
-    # Functions without arguments, as (module, function): called where the library is, and in the
-    # judge's process alone.
-    calls: tuple[tuple[str, str], ...] = ()
-    judge_calls: tuple[tuple[str, str], ...] = ()
-    # The library that only exercises about its objects may use.
-    library: str = "torch"
 
 
 class Zygote:
@@ -107,93 +81,48 @@ class Process:
 class Servers:
     """The warm processes for a set of plans, for all workers of this machine.
 
-    One for each role: ``plain``, ``objects`` and ``judge``. They listen in ``folder``.
+    One for each role: ``plain``, ``objects`` and ``judge``. They listen in ``folder``. Those of
+    ``launch`` are on their way already.
     """
 
     def __init__(
-        self, plans: Mapping[str, Plan], preload: Preload, limits: Limits, walls: Walls
+        self,
+        plans: Mapping[str, Plan],
+        preload: Preload,
+        limits: Limits,
+        walls: Walls,
+        launch: Launch | None = None,
     ) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="autograder-"))
+        self._launch = launch or Launch(preload)
+        self.folder = self._launch.folder
+        if any(plan.objects for plan in plans.values()):
+            self._launch.start(OBJECTS)
         # Where children are confined to lies as deep, so that what is found out holds for them.
         (self.folder / "rehearsal").mkdir()
         opened = {name: open_modules(plan.imports) for name, plan in plans.items()}
-        base: dict[str, Any] = {
-            "absent": [],
-            "calls": [],
-            "plans": {},
-            "walls": None,
-            "opened": opened,
-            "scratch": str(self.folder / "rehearsal"),
-        }
-        provided = {name for plan in plans.values() for name in plan.imports}
-        calls = [list(call) for call in preload.calls]
-        orders = {
-            "plain": {
-                **base,
-                "role": "plain",
-                "absent": [preload.library],
-                "imports": list(preload.student),
-                "walls": walls.order(limits, preload.library),
-            },
-            "objects": {
-                **base,
-                "role": "objects",
-                "imports": [*preload.student, preload.library],
-                "walls": walls.order(limits, None),
-                "calls": calls,
-            },
-            "judge": {
-                **base,
-                "role": "judge",
-                "imports": [*preload.judge, *sorted(provided)],
-                "calls": [*calls, *map(list, preload.judge_calls)],
-                "plans": {
-                    name: {
-                        "prepared": plan.prepared,
-                        "tests": [
-                            [t.cell, t.source, t.asks, t.probe, t.place]
-                            for t in plan.tests.values()
-                        ],
-                    }
-                    for name, plan in plans.items()
-                },
-            },
-        }
-        wanted = ["judge", "plain"]
-        wanted += ["objects"] if any(plan.objects for plan in plans.values()) else []
-        # All at once: each takes a second to import.
-        self._started = [self._start(role, orders[role]) for role in wanted]
-
-    def _start(
-        self, role: str, order: Mapping[str, Any]
-    ) -> tuple[subprocess.Popen[bytes], socket.socket]:
-        mine, theirs = socket.socketpair()
-        listener = socket.socket(socket.AF_UNIX)
-        listener.bind(str(self.folder / role))
-        listener.listen(128)
-        process = subprocess.Popen(
-            [sys.executable, "-c", START, str(listener.fileno())],
-            stdin=theirs.fileno(),
-            pass_fds=[listener.fileno()],
-            env=small_environment() | dict.fromkeys(THREADS, "1") | {"MPLBACKEND": "agg"},
-            start_new_session=True,
-        )
-        theirs.close()
-        listener.close()
-        send(mine, dict(order))
-        return process, mine
+        for role, started in self._launch.started.items():
+            order: dict[str, Any] = {"role": role, "imports": [], "calls": [], "plans": {}}
+            order |= {"walls": None, "opened": opened, "scratch": str(self.folder / "rehearsal")}
+            if role != PLAIN:
+                order["calls"] = [list(call) for call in preload.calls]
+            if role == JUDGE:
+                order["imports"] = sorted({n for plan in plans.values() for n in plan.imports})
+                order["calls"] += map(list, preload.judge_calls)
+                order["plans"] = {name: _for_the_judge(plan) for name, plan in plans.items()}
+            else:
+                without = preload.library if role == PLAIN else None
+                order["walls"] = walls.order(limits, without)
+            send(started.owner, order)
+        self._launch.ordered = True
 
     def close(self) -> None:
         """End all of them, and all that they forked."""
-        for _, owner in self._started:
-            owner.close()
-        for process, _ in self._started:
-            try:
-                process.wait(5)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._launch.close()
+
+
+def _for_the_judge(plan: Plan) -> dict[str, Any]:
+    tests = [[t.cell, t.source, t.asks, t.probe, t.place] for t in plan.tests.values()]
+    return {"prepared": plan.prepared, "tests": tests}
 
 
 class Warmth:

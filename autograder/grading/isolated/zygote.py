@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
+import json
 import os
 import random
 import select
@@ -46,12 +47,20 @@ def main() -> None:
     """Warm up as the first message says; then a warm copy for each worker that connects.
 
     Standard input is a socket from the owner; when the owner is gone, so are all of them. The
-    number of the listening socket is the first argument.
+    arguments are the number of the listening socket, and what to import before any message comes.
     """
     owner = socket.socket(fileno=os.dup(0))
     listener = socket.socket(fileno=int(sys.argv[1]))
     _redirect(0, 1)
-    warm = _warm_up(receive(owner)[0])
+    first = json.loads(sys.argv[2])
+    for library in first["absent"]:
+        make_absent(library)
+    _import(first["imports"])
+    try:
+        order, _ = receive(owner)
+    except EOFError:
+        os._exit(0)
+    warm = _warm_up(order)
     _redirect(2)
     gc.collect()
     gc.freeze()
@@ -122,18 +131,14 @@ def _end(pid: int, alive: set[int]) -> int:
 
 def _warm_up(order: dict[str, Any]) -> Warm:
     warm = Warm(order["role"])
-    for library in order["absent"]:
-        make_absent(library)
-    import matplotlib
+    if warm.role != "judge":
+        import matplotlib
 
-    # Imported now: a confined process may not read it.
-    import autograder.grading.isolated.figures  # noqa: F401
+        # Imported now: a confined process may not read it.
+        import autograder.grading.isolated.figures  # noqa: F401
 
-    matplotlib.use("module://autograder.grading.isolated.figures")
-    for module in order["imports"]:
-        # A notebook may import what is not installed; its cell will say so.
-        with contextlib.suppress(ImportError):
-            importlib.import_module(module)
+        matplotlib.use("module://autograder.grading.isolated.figures")
+    _import(order["imports"])
     for module, function in order["calls"]:
         getattr(importlib.import_module(module), function)()
     for name, plan in order["plans"].items():
@@ -149,6 +154,13 @@ def _warm_up(order: dict[str, Any]) -> Warm:
         for name, opened in order["opened"].items():
             warm.confined[name] = prepare(order["walls"], opened, order["scratch"])
     return warm
+
+
+def _import(modules: Iterable[str]) -> None:
+    for module in modules:
+        # A notebook may import what is not installed; its cell will say so.
+        with contextlib.suppress(ImportError):
+            importlib.import_module(module)
 
 
 def rehearse(namespace: dict[str, Any], tests: Iterable[Test]) -> None:

@@ -11,13 +11,13 @@ import pytest
 from nbformat import NotebookNode
 from nbgrader.utils import determine_grade, is_grade
 
-from autograder.commands import PRELOAD
 from autograder.course import read_source
 from autograder.grading.engine import Job, KernelEngine
 from autograder.grading.isolated.engine import IsolatedEngine
 from autograder.grading.isolated.plan import plan_for
 from autograder.grading.isolated.walls import Walls
 from autograder.grading.limits import Limits
+from autograder.preload import PRELOAD
 
 NAME = "01-tiny/01-tiny"
 SECRET = 271828.25
