@@ -89,7 +89,7 @@ class Gradebook:
         """
         with self._said_in_a_sentence():
             make_tables(self.url)
-            # Nothing is lost with a gradebook that holds nobody: the next run makes it anew.
+            # Of a gradebook that holds nobody, nothing can be lost that cannot be made again.
             fast = not_waiting_for_the_disk() if holds_nobody(self.url) else nullcontext()
             with fast:
                 return self._enter(assignment)

@@ -96,7 +96,7 @@ class Launch:
     def close(self) -> None:
         """End all of them, and all that they forked; again does nothing."""
         for started in self.started.values():
-            # Workers that were forked meanwhile have the socket too, so that to close is not enough.
+            # Workers that were forked meanwhile have it too, so that to close it is not enough.
             with contextlib.suppress(OSError):
                 started.owner.shutdown(socket.SHUT_RDWR)
             started.owner.close()
