@@ -31,6 +31,7 @@ CELL_KEYS = {
     "raw": {"cell_type", "id", "metadata", "source", "attachments"},
     "code": {"cell_type", "id", "metadata", "source", "outputs", "execution_count"},
 }
+WHICH = "Name one of the notebooks in notebooks/."
 Progress = Callable[[int, int], None]
 
 
@@ -42,17 +43,21 @@ def check_notebook(
     ``progress`` is told how many cells have run, and of how many. Raises ``UserError`` when it is
     not a notebook of this course.
     """
-    try:
-        notebook = read(path)
-    except UnreadableError as error:
-        raise UserError(f"{error} Name one of the notebooks in notebooks/.") from error
-    cells = notebook["cells"]
-    drop_copied_cells(cells)
-    graded = graded_cells(path.name, notebook)
-    if any(is_ipython(cell["source"]) for cell in cells if cell["cell_type"] == "code"):
-        run_in_kernel(notebook, path, limits)
-    else:
-        run_in_process(notebook, path, limits, progress)
+    if not path.parent.is_dir():
+        raise UserError(f"There is no folder {path.parent}. {WHICH}")
+    # The process starts first: it is ready when the notebook has been read.
+    with OwnProcess(path.absolute().parent, limits) as process:
+        try:
+            notebook = read(path)
+        except UnreadableError as error:
+            raise UserError(f"{error} {WHICH}") from error
+        cells = notebook["cells"]
+        drop_copied_cells(cells)
+        graded = graded_cells(path.name, notebook)
+        if any(is_ipython(cell["source"]) for cell in cells if cell["cell_type"] == "code"):
+            run_in_kernel(notebook, path, limits)
+        else:
+            run_in_process(process, notebook, progress)
     make_gradable(notebook)
     results = cell_results("", path.stem, notebook, [cell for cell in graded if not cell.manual])
     by_name = {result.cell: result for result in results}
@@ -79,16 +84,13 @@ def graded_cells(name: str, notebook: Mapping[str, Any]) -> list[GradedCell]:
         ) from error
 
 
-def run_in_process(
-    notebook: Mapping[str, Any], path: Path, limits: Limits, progress: Progress
-) -> None:
-    """Run the cells that are needed in one fresh process, without a kernel."""
-    with OwnProcess(path.absolute().parent, limits) as process:
-        cells = needed_cells(notebook["cells"])
-        process.start(cells)
-        for done, cell in enumerate(cells):
-            progress(done, len(cells))
-            notebook["cells"][cell.index]["outputs"] = process.outputs(cell)
+def run_in_process(process: OwnProcess, notebook: Mapping[str, Any], progress: Progress) -> None:
+    """Run the cells that are needed, without a kernel."""
+    cells = needed_cells(notebook["cells"])
+    process.start(cells)
+    for done, cell in enumerate(cells):
+        progress(done, len(cells))
+        notebook["cells"][cell.index]["outputs"] = process.outputs(cell)
 
 
 def run_in_kernel(notebook: Mapping[str, Any], path: Path, limits: Limits) -> None:
