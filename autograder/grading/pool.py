@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import os
+import select
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -36,18 +37,32 @@ def processes(workers: int) -> Executor:
     forks = sys.platform == "linux" and threading.active_count() == 1
     context = multiprocessing.get_context("fork" if forks else "spawn")
     pool = ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_die_with, initargs=(os.getpid(),)
+        workers, mp_context=context, initializer=end_with, initargs=(os.getpid(),)
     )
     pool.submit(os.getpid)  # now, while there are no threads
     return pool
 
 
-def _die_with(parent: int) -> None:
-    """A worker does not outlive the run, however that ends."""
-    if sys.platform == "linux":
+def end_with(run: int) -> None:
+    """A worker does not outlive the process ``run``, however that ends."""
+    if sys.platform != "linux":
+        return
+    if os.getppid() == run:
         from autograder.grading.sandbox.session import die_with
 
-        die_with(parent)
+        die_with(run)
+        return
+    # A server forked this worker, and lives as long as the worker does.
+    try:
+        ended = os.pidfd_open(run)
+    except OSError:
+        os._exit(1)
+
+    def wait_for_it() -> None:
+        select.select([ended], [], [])
+        os._exit(1)
+
+    threading.Thread(target=wait_for_it, daemon=True).start()
 
 
 class Workers:

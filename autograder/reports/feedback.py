@@ -27,7 +27,7 @@ from autograder.errors import UserError
 from autograder.files import require_writable, write_whole
 from autograder.grading.grade import Saved
 from autograder.grading.gradebook import Gradebook
-from autograder.grading.pool import AHEAD, MakeExecutor, processes
+from autograder.grading.pool import AHEAD, MakeExecutor, end_with, processes
 from autograder.grading.results import Unreadable
 from autograder.grading.standings import Standings
 from autograder.grading.submissions import UnreadableError, read_bytes
@@ -64,14 +64,21 @@ def page_processes(workers: int) -> Executor:
     """
     methods = multiprocessing.get_all_start_methods()
     if "fork" in methods and sys.platform != "darwin" and threading.active_count() == 1:
-        return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("fork"))
+        return _pool(workers, "fork")
     if "forkserver" not in methods:
         return processes(workers)
-    context = multiprocessing.get_context("forkserver")
     # A worker imports the main program too, wherever that is this package's command.
     wanted = ("autograder.reports.page", "autograder.cli")
+    context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([name for name in wanted if name in sys.modules])
-    return ProcessPoolExecutor(workers, mp_context=context)
+    return _pool(workers, "forkserver")
+
+
+def _pool(workers: int, method: str) -> Executor:
+    context = multiprocessing.get_context(method)
+    return ProcessPoolExecutor(
+        workers, mp_context=context, initializer=end_with, initargs=(os.getpid(),)
+    )
 
 
 @dataclass

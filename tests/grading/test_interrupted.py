@@ -71,13 +71,34 @@ def in_gradebook(course: CourseFolder) -> list[object]:
         ).fetchall()
 
 
-def start(course: CourseFolder) -> subprocess.Popen[bytes]:
+def start(course: CourseFolder, *options: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [BIN / "autograder", "grade", "--workers", "1"],
+        [BIN / "autograder", "grade", "--workers", "1", *options],
         cwd=course.root,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
+
+
+def below(pid: int) -> set[int]:
+    """The numbers of all processes that ``pid`` and those below it have started."""
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError, ValueError):
+            number = int(entry.name)
+            parents[number] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+    found: set[int] = set()
+    waiting = {pid}
+    while waiting:
+        waiting = {number for number, parent in parents.items() if parent in waiting} - found
+        found |= waiting
+    return found
+
+
+def is_alive(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    return False
 
 
 def graded_files(course: CourseFolder) -> dict[Path, int]:
@@ -111,6 +132,25 @@ def test_a_killed_run_goes_on_where_it_was(
     assert {path: after[path] for path in before} == before
     assert in_gradebook(course) == points
     assert not list(course.root.glob("autograded/*/.writing-*"))
+
+
+@pytest.mark.parametrize("options", [(), ("--feedback",)])
+def test_a_killed_run_leaves_no_process(
+    ungraded: CourseFolder, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    course = copied(ungraded, tmp_path)
+    process = start(course, *options)
+    deadline = time.monotonic() + 120
+    while len(graded_files(course)) < STUDENTS // 3 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    started = below(process.pid)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert len(started) >= 4, "a worker, two warm processes and what they forked"
+    deadline = time.monotonic() + 20
+    while any(map(is_alive, started)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not [pid for pid in started if is_alive(pid)]
 
 
 def test_two_runs_at_once_end_with_the_same_gradebook(
