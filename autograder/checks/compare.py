@@ -251,9 +251,12 @@ def _compare_word(path: str, expected: Any, got: Any, typed: bool) -> Difference
     same = got.strip().lower() == expected.lower() if typed and isinstance(got, str) else False
     if same or bool(got == expected):
         return None
-    word = "is not" if isinstance(expected, str) else "is"
-    shown = repr(got if isinstance(got, str) else bool(got))
-    return Difference("value", path, f"{path} {word} {shown}.", got=got, expected=expected)
+    if not isinstance(expected, str):
+        return Difference("value", path, f"{path} is {bool(got)}.", got=got, expected=expected)
+    if typed:
+        return Difference("value", path, f"{path} is not {got!r}.", got=got, expected=expected)
+    details = (f"got      {got!r}", f"expected {str(expected)!r}")
+    return Difference("value", path, f"{path} is wrong.", details, got, expected)
 
 
 def _shape_or_number(expected: Array) -> str:

@@ -793,3 +793,41 @@ def test_a_record_is_told_from_another_by_shared_memory(bank, capsys):
 def test_separate_is_for_one_function():
     with pytest.raises(ValueError, match="one function"):
         Check("layer", lambda x: x, returns={"y": 1}, backward="layer_backward", separate=True)
+
+
+def test_a_method_of_an_earlier_class_that_is_not_written_is_named(capsys):
+    class Idle:
+        def __init__(self, z):
+            self.z = z
+
+        def work(self):
+            raise NotImplementedError
+
+    class Nothing:
+        def __init__(self, z):
+            raise NotImplementedError
+
+    def outer(z):
+        return Machine(z).work()  # noqa: F821
+
+    globals()["outer"] = outer
+    for made, first in (
+        (Idle, "outer uses Machine.work, which is not written yet."),
+        (Nothing, "outer uses Machine, which is not written yet."),
+    ):
+        globals()["Machine"] = made
+        check = Check("outer", torch.relu, returns={"a": 1})
+        check.case("one", z=np.array([1.0, -2.0]))
+        assert check.grade() == 0.0
+        assert capsys.readouterr().out.splitlines()[0] == first
+    del globals()["outer"], globals()["Machine"]
+
+
+def test_a_wrong_word_is_shown_beside_the_right_one(capsys):
+    globals()["outer"] = lambda z: "odd"
+    check = Check("outer", lambda z: "even", returns={"word": 1})
+    check.case("one", z=np.array([1.0, -2.0]))
+    assert check.grade() == 0.0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:3] == ["outer: word is wrong.", "  got      'odd'", "  expected 'even'"]
+    del globals()["outer"]

@@ -247,10 +247,17 @@ class Peer:
 
 
 def names_used(function: Any) -> tuple[str, ...]:
-    """The global names that a function uses, or the methods of a class, also in inner functions."""
-    parts = list(vars(function).values()) if isinstance(function, type) else [function]
-    waiting = [getattr(part, "__code__", None) for part in parts]
-    found: set[str] = set()
+    """The global names that a function uses, also in inner functions.
+
+    Of a class, the names of its methods and properties and the global names that they use.
+    """
+    parts = dict(vars(function)) if isinstance(function, type) else {}
+    found = {name for name, part in parts.items() if callable(part) or isinstance(part, property)}
+    getters = [part.fget for part in parts.values() if isinstance(part, property)]
+    waiting = [
+        getattr(part, "__code__", None)
+        for part in ([*parts.values(), *getters] if parts else [function])
+    ]
     while waiting and len(found) < 1000:
         code = waiting.pop()
         if code is not None:
