@@ -955,7 +955,7 @@ def pytorch(params, X, y, epochs, batch_size, lr, lam, seed):
 def probe(train, params, X, y, epochs, batch_size, lr, lam, seed):
     def parts_case(result):
         trained, history = two_values(result, "trained, history")
-        return pairs_in(trained, "W, b", (2, 1)), history
+        return pairs_in(trained, "W, b", (2, 1), "trained"), history
 
     def short_case(start, rounds, seed):
         rng = np.random.default_rng(seed)
