@@ -32,7 +32,7 @@ import numpy as np
 import torch
 
 from autograder import pictures
-from autograder.checks import Check
+from autograder.checks import Check, Misfit
 
 pictures.use_print_style()
 F = torch.nn.functional
@@ -1482,6 +1482,8 @@ normal = rng.normal
 def probe(mean_cross_entropy, Tensor, logits, one_hot):
     logits = Tensor(logits)
     loss = mean_cross_entropy(logits, one_hot)
+    if not isinstance(loss, Tensor):
+        raise Misfit(f"returned {type(loss).__name__}, expected a Tensor.")
     loss.backward()
     return loss.data, logits.grad
 

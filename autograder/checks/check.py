@@ -491,7 +491,8 @@ class Check:
             if before and self._many:
                 verb = "are" if len(before) > 1 else "is"
                 first += f" {', '.join(before)} {verb} right; {wrong} is the first that differs."
-            if found.path == wrong and found.summary == f"{wrong} is None.":
+            nothing = all(value is None for value in made.values.values())
+            if found.path == wrong and found.summary == f"{wrong} is None." and nothing:
                 first += " Does the function end in a return statement?"
             return [first, *(f"  {line}" for line in found.details)]
         if made.changed:

@@ -831,3 +831,19 @@ def test_a_wrong_word_is_shown_beside_the_right_one(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[:3] == ["outer: word is wrong.", "  got      'odd'", "  expected 'even'"]
     del globals()["outer"]
+
+
+def test_a_value_that_is_none_beside_another_does_not_ask_for_a_return(capsys):
+    for names, returned, asked in [
+        ({"a": 1}, None, True),
+        ({"a": 1, "b": 1}, (1.0, None), False),
+    ]:
+        globals()["outer"] = lambda z, returned=returned: returned
+        right = torch.tensor(1.0).double()
+        expected = (right,) * len(names) if len(names) > 1 else right
+        check = Check("outer", lambda z, expected=expected: expected, returns=names)
+        check.case("one", z=np.array([1.0, -2.0]))
+        check.grade()
+        out = capsys.readouterr().out
+        assert "is None." in out and ("return statement" in out) is asked
+    del globals()["outer"]
