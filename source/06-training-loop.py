@@ -1108,7 +1108,7 @@ else:
     ax.axhline(0.95, color=pictures.BLACK, lw=0.8, ls=":")
     ax.set(xlabel="epoch", ylabel="share of right answers", title="How many digits are read right")
     ax.set_ylim(min(0.7, *right["test set"]) - 0.02, 1.01)
-    ax.legend(loc="lower right")
+    ax.legend(loc="center right")
     plt.show()
 
 # %% [markdown]
@@ -1598,7 +1598,8 @@ else:
 
 # %% [markdown]
 # *Picture: three falling curves over 10 epochs, on a logarithmic axis. Momentum and Adam fall faster
-# than SGD. All three arrive at nearly the same accuracy. Drawn from your three update functions.*
+# than SGD. All three arrive at nearly the same accuracy. Losses above 20 are drawn at 20. Drawn from
+# your three update functions.*
 
 # %% [markdown]
 # ## 10. Is the penalty a decay?

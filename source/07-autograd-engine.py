@@ -303,7 +303,7 @@ if place:
     pictures.draw_nodes(
         L,
         lambda node: f"{node.name}\nplace {place.get(node.name, '?')}",
-        "Your order, parents first",
+        "The place of each node in your order",
     )
 
 # %% [markdown]
@@ -509,7 +509,8 @@ check.grade()
 # %% [markdown]
 # ## 4. The matrix product
 #
-# For two matrices you know the gradients from notebooks 02 and 05. With $C = A B$:
+# For two matrices you know the gradients from notebooks 02 and 05. With $A$ of shape (m, n), $B$ of
+# shape (n, p) and $C = A B$ of shape (m, p):
 #
 # $$ \mathrm{d}A = \mathrm{d}C\, B^\top \qquad \mathrm{d}B = A^\top\, \mathrm{d}C $$
 #
@@ -1186,7 +1187,7 @@ if result:
     pictures.draw_nodes(
         result[0],
         lambda node: with_gradient(node, result[1]),
-        "Two arrows leave x, and two gradients meet there",
+        "Two arrows leave x: what meets there on the way back?",
     )
 
 # %% [markdown]
@@ -1416,7 +1417,8 @@ check.grade()
 # $$ \log p = s - \log \sum_j e^{s_j} \qquad s = \text{logits} - \max_j \text{logits}_j \qquad
 # L = -\frac1B \sum_{i,j} Y_{ij} \log p_{ij} $$
 #
-# Here $Y$ is *one-hot*: each row is 0, with a 1 at the class of the sample. The maximum of each row is
+# The logits, $s$, $\log p$ and $Y$ have shape (B, C): a row for each sample, a column for each class.
+# $Y$ is *one-hot*: each row is 0, with a 1 at the class of the sample. The maximum of each row is
 # taken off so that the exponential cannot overflow. It is the same for all entries of a row, and it
 # cancels in $\log p$. So it may enter as a plain number, from `logits.data`, without a gradient.
 
@@ -1529,6 +1531,9 @@ check.grade()
 #
 # $$ z = W_1 x \qquad h = \tanh(z) \qquad o = W_2 h \qquad
 # J = \tfrac12 \lVert o - y \rVert^2 + \tfrac{\lambda}{2} \left( \lVert W_1 \rVert^2 + \lVert W_2 \rVert^2 \right) $$
+#
+# $z$ and $h$ have shape (h,), $o$ and $y$ have shape (q,). As in notebook 05, the letter h stands for a
+# vector and for its length.
 
 # %% [markdown]
 # ### Exercise: `mlp_gradients(x, y, W1, W2, lam)`
@@ -1682,6 +1687,8 @@ if result:
 # batch, with forward lines only:
 #
 # $$ H = \mathrm{relu}(X W_1^\top + b_1) \qquad O = H W_2^\top + b_2 \qquad L = \text{mean of } (O - Y)^2 $$
+#
+# $H$ has shape (B, h), $O$ and $Y$ have shape (B, q). A bias is added to every row.
 
 # %% [markdown]
 # ### Exercise: `fit_step(params, X, Y, learning_rate)`
