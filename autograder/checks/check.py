@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -564,13 +564,13 @@ def _as_numbers(value: Any) -> Any:
         return value
 
 
-def _methods(thing: Any) -> Collection[str]:
+def _methods(thing: Any) -> set[str]:
     """The names of what is written in the body of a class; none for a function."""
     if isinstance(thing, type):
         return set(vars(thing))
-    # A class of another process says it itself, among the other names in its body.
-    names: Collection[str] = getattr(thing, "names_used", ())
-    return names
+    # A class of another process says it itself: its methods have a dot before their names.
+    told = getattr(thing, "names_used", ())
+    return {name[1:] for name in told if name.startswith(".")}
 
 
 def _holds_pairs(value: Any) -> bool:

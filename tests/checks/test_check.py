@@ -847,3 +847,26 @@ def test_a_value_that_is_none_beside_another_does_not_ask_for_a_return(capsys):
         out = capsys.readouterr().out
         assert "is None." in out and ("return statement" in out) is asked
     del globals()["outer"]
+
+
+def test_the_methods_of_a_class_of_another_process_are_known(capsys):
+    class Away:
+        def __init__(self, *names):
+            self.names_used = names
+
+        def __call__(self, z):
+            raise NotImplementedError
+
+    def work(z):
+        raise NotImplementedError
+
+    for outer, machine, first in (
+        (("Machine", "work"), (".work",), "outer uses Machine.work, which is not written yet."),
+        (("work",), (), "outer is not written yet: it raises NotImplementedError."),
+    ):
+        globals()["outer"], globals()["Machine"] = Away(*outer), Away(*machine)
+        check = Check("outer", torch.relu, returns={"a": 1}, probe=lambda outer, z: work(z))
+        check.case("one", z=np.array([1.0, -2.0]))
+        assert check.grade() == 0.0
+        assert capsys.readouterr().out.splitlines()[0] == first
+    del globals()["outer"], globals()["Machine"]

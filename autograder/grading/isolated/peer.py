@@ -249,10 +249,12 @@ class Peer:
 def names_used(function: Any) -> tuple[str, ...]:
     """The global names that a function uses, also in inner functions.
 
-    Of a class, the names of its methods and properties and the global names that they use.
+    Of a class, the global names that its methods and properties use, and their own names, each
+    with a dot before it.
     """
     parts = dict(vars(function)) if isinstance(function, type) else {}
-    found = {name for name, part in parts.items() if callable(part) or isinstance(part, property)}
+    own = [name for name, part in parts.items() if callable(part) or isinstance(part, property)]
+    found = {f".{name}" for name in own}
     getters = [part.fget for part in parts.values() if isinstance(part, property)]
     waiting = [
         getattr(part, "__code__", None)
