@@ -64,12 +64,15 @@ def written(
     values: int | None = None,
     shapes: Sequence[tuple[int, ...]] | None = None,
     cache_keys: Sequence[str] = (),
+    layers: Sequence[int] = (),
 ) -> bool:
     """Can a cell show what ``function`` does? Otherwise print one sentence that says why not.
 
     The function is called once with copies of ``arguments``. With a ``shape``, the result must have
     it; with ``values``, it must be a tuple or list of that many; with ``shapes``, of one value for
-    each shape. With ``cache_keys``, the last value must be a dict with an array for each key.
+    each shape. With ``cache_keys``, the last value must be a dict with an array for each key. With
+    ``layers``, the sizes of a network, the result, or the first list among its values, must have a
+    pair for each layer, of the shapes (n_out, n_in) and (n_out,).
     """
     name = getattr(function, "__name__", "the function")
     result = attempt(function, *arguments)
@@ -90,6 +93,10 @@ def written(
     missing = [key for key in cache_keys if not _holds_array(result[-1], key)]
     if missing:
         print(f"The cache that {name} returns has no array {missing[0]!r}; this cell needs it.")
+        return False
+    pairs = result if values is None else _first_list(result)
+    if layers and (misfit := _misfit(pairs, layers)):
+        print(f"{name} returns {misfit}.")
         return False
     return True
 
@@ -131,6 +138,31 @@ def _shape(value: Any) -> tuple[int, ...] | str:
         return tuple(np.shape(value))
     except ValueError:  # a list whose entries have different shapes
         return "of a ragged list"
+
+
+def _first_list(values: Sequence[Any]) -> Any:
+    return next((value for value in values if isinstance(value, (list, tuple))), None)
+
+
+def _misfit(pairs: Any, sizes: Sequence[int]) -> str:
+    """Why ``pairs`` are not the W and b of a network of these sizes, or of their gradients."""
+    if not isinstance(pairs, (list, tuple)):
+        return "no list of pairs; this cell needs one"
+    if len(pairs) != len(sizes) - 1:
+        return f"a list of {len(pairs)}; this cell needs a pair for each of {len(sizes) - 1} layers"
+    for number, (pair, (n_in, n_out)) in enumerate(zip(pairs, pairwise(sizes), strict=True), 1):
+        if not isinstance(pair, (list, tuple)) or len(pair) != 2:
+            return f"for layer {number} no pair; this cell needs two arrays"
+        found, wanted = [_shape(part) for part in pair], [(n_out, n_in), (n_out,)]
+        if found != wanted:
+            shown = (" and ".join(map(str, shapes)) for shapes in (found, wanted))
+            return "for layer {} the shapes {}; this cell needs {}".format(number, *shown)
+    return ""
+
+
+def at_most(limit: float, values: Iterable[Any]) -> list[float]:
+    """The ``values`` for a picture: what is larger or not a finite number stands at ``limit``."""
+    return [float(v) if np.isfinite(v) and v < limit else limit for v in values]
 
 
 def _holds_array(cache: Any, key: str) -> bool:

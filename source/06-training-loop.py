@@ -249,7 +249,7 @@ check.grade()
 
 # %%
 wide = [256] * 31
-if written(init_params, wide, np.random.default_rng(0)):
+if written(init_params, wide, np.random.default_rng(0), layers=wide):
     fig, ax = plt.subplots()
     for factor, color, style in [
         (1.2, pictures.VERMILION, "s--"),
@@ -363,7 +363,7 @@ def accuracy(params, X, y):
 # How good is a network that has learned nothing? With ten classes, guessing is right one time in ten.
 
 # %%
-if written(init_params, [64, 32, 10], np.random.default_rng(0)):
+if written(init_params, [64, 32, 10], np.random.default_rng(0), layers=[64, 32, 10]):
     untrained = init_params([64, 32, 10], np.random.default_rng(67))
     if written(network_logits, untrained, X_test, shape=(360, 10)):
         print(
@@ -374,7 +374,9 @@ if written(init_params, [64, 32, 10], np.random.default_rng(0)):
 # ## 4. The loss of a batch, and every gradient
 #
 # Now the center of the notebook. The objective of a batch is the mean cross-entropy plus the L2
-# penalty of notebook 05. $Z$ are the logits, and $\ell = \text{log-softmax}(Z)$, row by row:
+# penalty of notebook 05. The logits $Z$ have shape (B, K): a row for each of B samples, a column for
+# each of K classes. So has $\ell = \text{log-softmax}(Z)$, taken row by row. Of row $i$ the objective
+# reads one entry, that of the right class $y_i$:
 #
 # $$ J = -\frac1B \sum_{i=1}^{B} \ell_{i,\, y_i} \;+\; \frac{\lambda}{2} \sum_{\text{layers}} \lVert W \rVert^2 $$
 #
@@ -385,8 +387,10 @@ if written(init_params, [64, 32, 10], np.random.default_rng(0)):
 #
 # $$ dZ_{ik} = \frac{1}{B} \left( p_{ik} - [\,k = y_i\,] \right) \qquad p = e^{\ell} $$
 #
-# From there on it is notebook 03. For each layer from the last to the first, with $A$ what went into
-# the layer and $dZ$ what came back to its sum:
+# The bracket is 1 where class $k$ is the right one of sample $i$, and 0 elsewhere.
+#
+# From there on it is notebook 03. For each layer from the last to the first, with $A$, shape
+# (B, n_in), what went into the layer and $dZ$, shape (B, n_out), what came back to its sum:
 #
 # $$ dW = dZ^\top A + \lambda W \qquad db = \sum_{i} dZ_{i} \qquad dA = dZ\, W $$
 #
@@ -406,7 +410,8 @@ if written(init_params, [64, 32, 10], np.random.default_rng(0)):
 # | `J` | () | mean cross-entropy plus penalty |
 # | `grads` | list of (dW, db) | one pair for each layer, in the order of `params` |
 #
-# The setup cell imports `log_softmax`, `relu` and `relu_grad`. Points: 3 for `J`, 5 for `grads`, 1 if
+# The setup cell imports `log_softmax`, which works row by row, `relu`, and `relu_grad`: `relu_grad(Z)`
+# has the shape of `Z`, and is 1 where $Z > 0$ and 0 elsewhere. Points: 3 for `J`, 5 for `grads`, 1 if
 # everything stays finite for large logits.
 #
 # **9 points · 22 minutes · difficulty 3 of 3**
@@ -549,9 +554,10 @@ check.grade()
 # untrained network. Ten classes, no idea: each gets about a tenth, and $-\ln \tfrac1{10} = 2.30$.
 
 # %%
-if written(init_params, [64, 8, 10], np.random.default_rng(0)):
-    small = init_params([64, 8, 10], np.random.default_rng(69))
-    if written(loss_and_gradients, small, X_train[:5], y_train[:5], 0.1, values=2):
+sizes = [64, 8, 10]
+if written(init_params, sizes, np.random.default_rng(0), layers=sizes):
+    small = init_params(sizes, np.random.default_rng(69))
+    if written(loss_and_gradients, small, X_train[:5], y_train[:5], 0.1, values=2, layers=sizes):
 
         def loss_of_first(W):
             return loss_and_gradients([(W, small[0][1]), small[1]], X_train[:5], y_train[:5], 0.1)[
@@ -708,12 +714,13 @@ check.grade()
 # %%
 if all(
     [
-        written(init_params, [64, 32, 10], np.random.default_rng(0)),
+        written(init_params, [64, 32, 10], np.random.default_rng(0), layers=[64, 32, 10]),
         written(minibatches, X_train, y_train, 32, np.random.default_rng(0)),
     ]
 ):
     untrained = init_params([64, 32, 10], np.random.default_rng(67))
-    if written(loss_and_gradients, untrained, X_train[:5], y_train[:5], 0.0, values=2):
+    five = (X_train[:5], y_train[:5], 0.0)
+    if written(loss_and_gradients, untrained, *five, values=2, layers=[64, 32, 10]):
 
         def direction(X, y):
             _, grads = loss_and_gradients(untrained, X, y, 0.0)
@@ -946,17 +953,20 @@ def pytorch(params, X, y, epochs, batch_size, lr, lam, seed):
 # Beside the training asked for, three short ones with batches of 2: they show where the order of
 # the samples comes from, and that it changes.
 def probe(train, params, X, y, epochs, batch_size, lr, lam, seed):
+    def parts_case(result):
+        trained, history = two_values(result, "trained, history")
+        return pairs_in(trained, "W, b", (2, 1), "trained"), history
+
     def short_case(start, rounds, seed):
         rng = np.random.default_rng(seed)
-        return two_values(train(start, X, y, rounds, 2, 0.2, 0.0, rng), "trained, history")[0]
+        return parts_case(train(start, X, y, rounds, 2, 0.2, 0.0, rng))[0]
 
     def equal_case(one, two):
         pairs = zip(one, two)
         return all(np.allclose(u, v, 1e-9) for p, q in pairs for u, v in zip(p, q))
 
     rng = np.random.default_rng(seed)
-    result = train(params, X, y, epochs, batch_size, lr, lam, rng)
-    trained, history = two_values(result, "trained, history")
+    trained, history = parts_case(train(params, X, y, epochs, batch_size, lr, lam, rng))
     once = short_case(params, 1, seed)
     from_rng = equal_case(once, short_case(params, 1, seed))
     from_rng = from_rng and not equal_case(once, short_case(params, 1, seed + 1))
@@ -1001,6 +1011,15 @@ check.case(
     lam=0.2,
     seed=79,
 )
+check.case(
+    "tiny steps, one sample in a batch",
+    **training_case(18, [3, 5, 4], scale=1.0),
+    epochs=2,
+    batch_size=1,
+    lr=1e-8,
+    lam=0.05,
+    seed=90,
+)
 ### BEGIN HIDDEN TESTS
 check.hidden.case(
     "tiny steps, so that every sample counts alike",
@@ -1033,18 +1052,19 @@ check.grade()
 start = None
 if all(
     [
-        written(init_params, [64, 32, 10], np.random.default_rng(0)),
+        written(init_params, [64, 32, 10], np.random.default_rng(0), layers=[64, 32, 10]),
         written(minibatches, X_train[:6], y_train[:6], 2, np.random.default_rng(0)),
     ]
 ):
-    start = init_params([64, 32, 10], np.random.default_rng(82))
+    sizes = [64, 32, 10]
+    start = init_params(sizes, np.random.default_rng(82))
     tiny = (X_train[:6], y_train[:6], 1, 2, 0.1, 0.0)
     if not all(
         [
             written(network_logits, start, X_test, shape=(360, 10)),
-            written(loss_and_gradients, start, X_test, y_test, 0.1, values=2),
-            written(sgd_update, start, start, 0.1),
-            written(train, start, *tiny, np.random.default_rng(0), values=2),
+            written(loss_and_gradients, start, X_test, y_test, 0.1, values=2, layers=sizes),
+            written(sgd_update, start, start, 0.1, layers=sizes),
+            written(train, start, *tiny, np.random.default_rng(0), values=2, layers=sizes),
         ]
     ):
         start = None
@@ -1055,13 +1075,14 @@ if start is not None:
     print(f"{time.perf_counter() - began:.1f} s for 30 epochs")
     print(f"test accuracy {accuracy(trained, X_test, y_test):.1%}")
     fig, ax = plt.subplots()
-    ax.semilogy(range(1, len(history) + 1), history, color=pictures.BLUE)
+    shown = pictures.at_most(20, history)
+    ax.semilogy(range(1, len(shown) + 1), shown, color=pictures.BLUE)
     ax.set(xlabel="epoch", ylabel="mean J of the batches", title="The history of your training")
     plt.show()
 
 # %% [markdown]
 # *Picture: the history over 30 epochs, on a logarithmic axis. It falls steeply at first and then ever
-# more slowly. Drawn from your `train`.*
+# more slowly. Losses above 20 are drawn at 20. Drawn from your `train`.*
 #
 # A falling loss says that the network fits the scans it was shown. Does it read the others? The next
 # cell trains once more, one epoch at a time, and counts right answers after each. How far apart are
@@ -1087,7 +1108,7 @@ else:
     ax.axhline(0.95, color=pictures.BLACK, lw=0.8, ls=":")
     ax.set(xlabel="epoch", ylabel="share of right answers", title="How many digits are read right")
     ax.set_ylim(min(0.7, *right["test set"]) - 0.02, 1.01)
-    ax.legend(loc="lower right")
+    ax.legend(loc="center right")
     plt.show()
 
 # %% [markdown]
@@ -1196,7 +1217,7 @@ else:
                 start, X_train, y_train, 5, 32, rate, 1e-4, np.random.default_rng(85)
             )
         reached.append(history[-1])
-    shown = np.where(np.isfinite(reached) & (np.array(reached) < 20), reached, 20)
+    shown = pictures.at_most(20, reached)
     fig, ax = plt.subplots()
     ax.loglog(rates, shown, "o-", color=pictures.BLUE)
     ax.axhline(np.log(10), color=pictures.BLACK, lw=0.8, ls=":")
@@ -1251,7 +1272,7 @@ else:
 #
 # <details><summary>I'm not sure what the two new lists hold.</summary>
 #
-# Go layer by layer. Each layer has four numbers to follow: W, b and the velocities of both. Compute
+# Go layer by layer. Each layer has four arrays to follow: W, b and the velocities of both. Compute
 # the new velocities first, then the new parameters from them.
 #
 # </details>
@@ -1339,7 +1360,7 @@ check.grade()
 #
 # Momentum smooths the direction. Adam also adapts the *length* of the step, for every parameter by
 # itself. It keeps two running averages: of the gradient, $m$, and of its square, $v$ (here a second
-# moment, not a velocity). Both are zero at first. At step $t = 1, 2, 3, \dots$, with $g^2$ entry by
+# moment, not a velocity). Both have the shape of the parameter, and both are zero at first. At step $t = 1, 2, 3, \dots$, with $g^2$ entry by
 # entry:
 #
 # $$ m \leftarrow \beta_1 m + (1 - \beta_1)\, g \qquad v \leftarrow \beta_2 v + (1 - \beta_2)\, g^2 $$
@@ -1487,19 +1508,18 @@ check.grade()
 # %% [markdown]
 # How do the three walk through a narrow valley? The next cell lets them go 40 steps from one point, on
 # $f(w_1, w_2) = \tfrac12 (w_1^2 + 50\, w_2^2)$. The point is put into one "layer" with one weight and
-# one bias. Which of them arrives first, and which takes the strangest road?
+# one bias. Which of them come near the lowest point, and which takes the strangest road?
 
 
 # %%
 def one_of_each():
     """Small inputs that show whether the three updates can be used."""
     params, grads = [(np.ones((1, 1)), np.ones(1))], [(np.ones((1, 1)), np.ones(1))]
+    zeros = [(np.zeros((1, 1)), np.zeros(1))]
     return [
-        written(sgd_update, params, grads, 0.1),
-        written(
-            momentum_update, params, grads, [(np.zeros((1, 1)), np.zeros(1))], 0.1, 0.9, values=2
-        ),
-        written(adam_update, params, grads, {}, 0.1, 0.9, 0.999, 1e-8, values=2),
+        written(sgd_update, params, grads, 0.1, layers=[1, 1]),
+        written(momentum_update, params, grads, zeros, 0.1, 0.9, values=2, layers=[1, 1]),
+        written(adam_update, params, grads, {}, 0.1, 0.9, 0.999, 1e-8, values=2, layers=[1, 1]),
     ]
 
 
@@ -1568,7 +1588,7 @@ else:
                 J, grads = loss_and_gradients(params, X_batch, y_batch, 1e-4)
                 params, state = step(params, grads, state)
                 losses.append(J)
-            curve.append(np.mean(losses))
+            curve += pictures.at_most(20, [np.mean(losses)])
         color, style = styles[name]
         ax.semilogy(range(1, 11), curve, style, color=color, ms=4, label=f"{name}, η = {lr}")
         print(f"{name}: {accuracy(params, X_test, y_test):.1%} of the test set are right")
@@ -1578,7 +1598,8 @@ else:
 
 # %% [markdown]
 # *Picture: three falling curves over 10 epochs, on a logarithmic axis. Momentum and Adam fall faster
-# than SGD. All three arrive at nearly the same accuracy. Drawn from your three update functions.*
+# than SGD. All three arrive at nearly the same accuracy. Losses above 20 are drawn at 20. Drawn from
+# your three update functions.*
 
 # %% [markdown]
 # ## 10. Is the penalty a decay?
@@ -1772,7 +1793,7 @@ else:
 
 # %% [markdown]
 # *Picture: two panels over 10 epochs. For SGD the lines for L2 penalty and weight decay lie on top of
-# each other. For Adam they part: the same λ shrinks the weights by far more as a penalty than as
+# each other. For Adam they part: the same λ keeps the weights far smaller as a penalty than as
 # decay. Drawn from your update functions.*
 #
 # Adam divides by the size of the gradient, and the penalty is part of that gradient. A weight whose

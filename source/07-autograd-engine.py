@@ -32,7 +32,7 @@ import numpy as np
 import torch
 
 from autograder import pictures
-from autograder.checks import Check
+from autograder.checks import Check, Misfit
 
 pictures.use_print_style()
 F = torch.nn.functional
@@ -303,7 +303,7 @@ if place:
     pictures.draw_nodes(
         L,
         lambda node: f"{node.name}\nplace {place.get(node.name, '?')}",
-        "Your order, parents first",
+        "The place of each node in your order",
     )
 
 # %% [markdown]
@@ -509,7 +509,8 @@ check.grade()
 # %% [markdown]
 # ## 4. The matrix product
 #
-# For two matrices you know the gradients from notebooks 02 and 05. With $C = A B$:
+# For two matrices you know the gradients from notebooks 02 and 05. With $A$ of shape (m, n), $B$ of
+# shape (n, p) and $C = A B$ of shape (m, p):
 #
 # $$ \mathrm{d}A = \mathrm{d}C\, B^\top \qquad \mathrm{d}B = A^\top\, \mathrm{d}C $$
 #
@@ -972,7 +973,8 @@ def numbers_case(value, factor=1.0):
 def probe(Tensor, line, *arrays):
     """Run a line, or several with ";" between them, each with a backward of its own."""
     tensors = {name: Tensor(array) for name, array in named_case(arrays).items()}
-    names = {"reduce": reduce, "reshape": reshaped_case, "op": lambda t: t.op, **tensors}
+    names = {"reduce": reduce, "reshape": reshaped_case, **tensors}
+    names["different_ops"] = lambda *results: len({t.op for t in results})
     names["made_from"] = lambda t: sorted(
         n for n, v in tensors.items() if any(v is p for p in t.parents)
     )
@@ -990,7 +992,7 @@ def probe(Tensor, line, *arrays):
 def pytorch(line, *arrays):
     leaves = {n: t.detach().double().requires_grad_() for n, t in named_case(arrays).items()}
     names = {"reduce": reduce, "reshape": torch.reshape, **leaves}
-    names["op"] = lambda t: t.grad_fn and t.grad_fn.name()
+    names["different_ops"] = lambda *results: len({t.grad_fn and t.grad_fn.name() for t in results})
     names["made_from"] = lambda t: sorted(
         n
         for n in leaves
@@ -1078,12 +1080,7 @@ for aspect, line, *arrays in [
     ("two losses", "a * b; a + b", normal(3, 4), normal(3, 4)),
     ("depth", "reduce(lambda t, i: t + a, range(2000), a)", np.array(0.5)),
     ("op and parents", "made_from(a + b)", normal(2), normal(2)),
-    (
-        "op and parents",
-        "len({op(t) for t in [a, a + b, a * b, a @ b, a.exp()]})",
-        normal(2),
-        normal(2),
-    ),
+    ("op and parents", "different_ops(a, a + b, a * b, a @ b, a.exp())", normal(2), normal(2)),
 ]:
     check.case(line, aspect=aspect, line=line, **named_case(arrays))
 ### BEGIN HIDDEN TESTS
@@ -1190,7 +1187,7 @@ if result:
     pictures.draw_nodes(
         result[0],
         lambda node: with_gradient(node, result[1]),
-        "Two arrows leave x, and two gradients meet there",
+        "Two arrows leave x: what meets there on the way back?",
     )
 
 # %% [markdown]
@@ -1289,11 +1286,13 @@ def story_case(situation, no_grad, has_graph):
                 found["inside both"] = has_graph()
             found["after the inner block"] = has_graph()
     elif situation == "an error in the block":
+        came_through = False
         try:
             with no_grad():
                 raise ZeroDivisionError("an error inside the block")
         except ZeroDivisionError:
-            found["the error came through"] = True
+            came_through = True
+        found["the error came through"] = came_through
     found["after the block"] = has_graph()
     return found
 
@@ -1392,7 +1391,7 @@ def formula_case(line):
 
 
 def probe(gradient_of, line, x):
-    return np.array(gradient_of(formula_case(line), x))
+    return gradient_of(formula_case(line), x)
 
 
 def pytorch(line, x):
@@ -1418,14 +1417,15 @@ check.grade()
 # $$ \log p = s - \log \sum_j e^{s_j} \qquad s = \text{logits} - \max_j \text{logits}_j \qquad
 # L = -\frac1B \sum_{i,j} Y_{ij} \log p_{ij} $$
 #
-# Here $Y$ is *one-hot*: each row is 0, with a 1 at the class of the sample. The maximum of each row is
+# The logits, $s$, $\log p$ and $Y$ have shape (B, C): a row for each sample, a column for each class.
+# $Y$ is *one-hot*: each row is 0, with a 1 at the class of the sample. The maximum of each row is
 # taken off so that the exponential cannot overflow. It is the same for all entries of a row, and it
 # cancels in $\log p$. So it may enter as a plain number, from `logits.data`, without a gradient.
 
 # %% [markdown]
 # ### Exercise: `mean_cross_entropy(logits, one_hot)`
 #
-# **What it is for.** A loss from seven operations, with its gradient for nothing.
+# **What it is for.** A loss from a few forward lines, with its gradient for nothing.
 #
 # | symbol | shape | meaning |
 # |---|---|---|
@@ -1484,8 +1484,10 @@ normal = rng.normal
 def probe(mean_cross_entropy, Tensor, logits, one_hot):
     logits = Tensor(logits)
     loss = mean_cross_entropy(logits, one_hot)
+    if not isinstance(loss, Tensor):
+        raise Misfit(f"returned {type(loss).__name__}, expected a Tensor.")
     loss.backward()
-    return np.array(loss.data), np.array(logits.grad)
+    return loss.data, logits.grad
 
 
 def pytorch(logits, one_hot):
@@ -1529,6 +1531,9 @@ check.grade()
 #
 # $$ z = W_1 x \qquad h = \tanh(z) \qquad o = W_2 h \qquad
 # J = \tfrac12 \lVert o - y \rVert^2 + \tfrac{\lambda}{2} \left( \lVert W_1 \rVert^2 + \lVert W_2 \rVert^2 \right) $$
+#
+# $z$ and $h$ have shape (h,), $o$ and $y$ have shape (q,). As in notebook 05, the letter h stands for a
+# vector and for its length.
 
 # %% [markdown]
 # ### Exercise: `mlp_gradients(x, y, W1, W2, lam)`
@@ -1682,6 +1687,8 @@ if result:
 # batch, with forward lines only:
 #
 # $$ H = \mathrm{relu}(X W_1^\top + b_1) \qquad O = H W_2^\top + b_2 \qquad L = \text{mean of } (O - Y)^2 $$
+#
+# $H$ has shape (B, h), $O$ and $Y$ have shape (B, q). A bias is added to every row.
 
 # %% [markdown]
 # ### Exercise: `fit_step(params, X, Y, learning_rate)`
@@ -1793,7 +1800,7 @@ if pictures.attempt(fit_step, params, X, Y, 0.05):
     right.plot(
         X, np.maximum(X @ W1.T + b1, 0) @ W2.T + b2, "-", color=pictures.VERMILION, label="network"
     )
-    right.set(xlabel="x", title="After the last step")
+    right.set(xlabel="x", ylabel="y", title="After the last step")
     right.legend()
     plt.show()
 

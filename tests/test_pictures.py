@@ -87,6 +87,23 @@ def talkative(z):
             {"shapes": [(2, 3), (2, 3)]},
             "<lambda> returns the shapes (2, 3), (3, 2); this cell needs (2, 3), (2, 3).",
         ),
+        (flat, {"layers": [3, 2]}, "flat returns no list of pairs; this cell needs one."),
+        (
+            lambda z: [(z, z[:, 0])],
+            {"layers": [3, 2, 1]},
+            "<lambda> returns a list of 1; this cell needs a pair for each of 2 layers.",
+        ),
+        (
+            lambda z: (1.0, [(z, z[:, :1])]),
+            {"layers": [3, 2], "values": 2},
+            "<lambda> returns for layer 1 the shapes (2, 3) and (2, 1); "
+            "this cell needs (2, 3) and (2,).",
+        ),
+        (
+            lambda z: ([1.0], [(z, z[:, 0])]),
+            {"layers": [3, 2], "values": 2},
+            "<lambda> returns for layer 1 no pair; this cell needs two arrays.",
+        ),
     ],
 )
 def test_what_cannot_be_drawn_is_said_in_one_sentence(function, expected, sentence, capsys):
@@ -100,7 +117,14 @@ def test_what_can_be_drawn_is_not_changed(capsys):
     assert written(changing, z, shape=(2, 3))
     assert written(lambda z: (z.T, 1.0), z, shapes=[(3, 2), ()])
     assert written(lambda z: (z, {"a0": z}), z, values=2, cache_keys=["a0"])
+    assert written(lambda z: [(z, z[:, 0]), (z[:1, :2], z[0, :1])], z, layers=[3, 2, 1])
+    assert written(lambda z: (0.5, [(z, z[:, 0])]), z, values=2, layers=[3, 2])
     assert not z.any() and capsys.readouterr().out == ""
+
+
+def test_what_is_too_large_or_no_number_stands_at_the_limit():
+    values = [0.5, 20.5, np.inf, -np.inf, np.nan, np.float64(3.0)]
+    assert pictures.at_most(20, values) == [0.5, 20, 20, 20, 20, 3.0]
 
 
 CHAIN = {("x", "z"), ("W1", "z"), ("z", "h")}

@@ -338,13 +338,18 @@ class Check:
 
     def _unwritten(self, name: str, made: Call) -> str:
         """A function that is not there, or that uses one that is not there."""
-        if made.raised_in and callable(self._namespace.get(made.raised_in)):
-            return f"{name} uses {made.raised_in}, which is not written yet."
-        if made.raised_in and made.raised_in != "__init__":
-            for owner in (name, *self.uses):
-                if made.raised_in in _methods(self._namespace.get(owner)):
-                    return f"{owner}.{made.raised_in} is not written yet."
-        return f"{name} is not written yet: it raises NotImplementedError."
+        raised = made.raised_in
+        plain = f"{name} is not written yet: it raises NotImplementedError."
+        if raised and callable(self._namespace.get(raised)):
+            return f"{name} uses {raised}, which is not written yet."
+        if raised in _methods(self._namespace.get(name)):
+            return plain if raised == "__init__" else f"{name}.{raised} is not written yet."
+        for owner in (*self.uses, *sorted(names_in(self._namespace.get(name)))):
+            if raised in _methods(self._namespace.get(owner)):
+                what = owner if raised == "__init__" else f"{owner}.{raised}"
+                verb = "is checked with" if owner in self.uses else "uses"
+                return f"{name} {verb} {what}, which is not written yet."
+        return plain
 
     def _is_right(self, quantity: str) -> bool:
         return all(
@@ -422,16 +427,15 @@ class Check:
         passed = len(self.cases) - len(failed)
         if len(self.cases) > 1:
             lines.append(f"  {passed} of {len(self.cases)} cases are right.")
+        called = self._not_right() & {*self.uses, *set().union(*map(names_in, self._subjects()))}
+        if called:
+            verb = "is" if len(called) == 1 else "are"
+            names = ", ".join(sorted(called))
+            lines.append(f"  It uses {names}, which {verb} not right yet: look there first.")
         self.diagnosis = self._diagnose(case.aspect, wrong)
         if self.diagnosis:
             sentence = " ".join(self.diagnosis.sentence.split())
             lines.append(f"Diagnosis: {sentence} [{self.diagnosis.id}]")
-        called = sorted(self._not_right() & set().union(*map(names_in, self._subjects())))
-        if called and not self.diagnosis:
-            verb = "is" if len(called) == 1 else "are"
-            lines.append(
-                f"  It uses {', '.join(called)}, which {verb} not right yet: look there first."
-            )
         if followed:
             verb = "is" if len(followed) == 1 else "are"
             lines.append(
@@ -475,7 +479,8 @@ class Check:
             if before and self._many:
                 verb = "are" if len(before) > 1 else "is"
                 first += f" {', '.join(before)} {verb} right; {wrong} is the first that differs."
-            if found.path == wrong and found.summary == f"{wrong} is None.":
+            nothing = all(value is None for value in made.values.values())
+            if found.path == wrong and found.summary == f"{wrong} is None." and nothing:
                 first += " Does the function end in a return statement?"
             return [first, *(f"  {line}" for line in found.details)]
         if made.changed:
@@ -548,8 +553,12 @@ def _as_numbers(value: Any) -> Any:
 
 
 def _methods(thing: Any) -> set[str]:
-    """The names of what is written in the body of a class; none for anything else."""
-    return set(vars(thing)) if isinstance(thing, type) else set()
+    """The names of what is written in the body of a class; none for a function."""
+    if isinstance(thing, type):
+        return set(vars(thing))
+    # A class of another process says it itself: its methods have a dot before their names.
+    told = getattr(thing, "names_used", ())
+    return {name[1:] for name in told if name.startswith(".")}
 
 
 def _holds_pairs(value: Any) -> bool:

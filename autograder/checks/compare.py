@@ -166,7 +166,7 @@ def _compare_sequence(
         return Difference(
             "shape",
             path,
-            f"{path} has {len(got)} entries, expected {len(expected)}.",
+            f"{path} has {len(got)} {_entries(len(got))}, expected {len(expected)}.",
             (f"got {show(got)}",),
         )
     places = range(len(expected))
@@ -236,7 +236,8 @@ def _odd_pair(wanted: frozenset[Any], found: frozenset[Any]) -> str | None:
         if not isinstance(entry, tuple):
             return f"{show(entry)} is {kind(entry)}, expected a pair (from, to)"
         if len(entry) not in sizes:
-            return f"{show(entry)} has {len(entry)} entries, expected a pair (from, to)"
+            many = f"{len(entry)} {_entries(len(entry))}"
+            return f"{show(entry)} has {many}, expected a pair (from, to)"
         for name in entry:
             if name not in names:
                 return f"{show(name)} in {show(entry)} is none of the known names"
@@ -251,9 +252,16 @@ def _compare_word(path: str, expected: Any, got: Any, typed: bool) -> Difference
     same = got.strip().lower() == expected.lower() if typed and isinstance(got, str) else False
     if same or bool(got == expected):
         return None
-    word = "is not" if isinstance(expected, str) else "is"
-    shown = repr(got if isinstance(got, str) else bool(got))
-    return Difference("value", path, f"{path} {word} {shown}.", got=got, expected=expected)
+    if not isinstance(expected, str):
+        return Difference("value", path, f"{path} is {bool(got)}.", got=got, expected=expected)
+    if typed:
+        return Difference("value", path, f"{path} is not {got!r}.", got=got, expected=expected)
+    details = (f"got      {got!r}", f"expected {str(expected)!r}")
+    return Difference("value", path, f"{path} is wrong.", details, got, expected)
+
+
+def _entries(number: int) -> str:
+    return "entry" if number == 1 else "entries"
 
 
 def _shape_or_number(expected: Array) -> str:

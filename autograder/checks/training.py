@@ -57,26 +57,31 @@ def two_values(returned: Any, names: str) -> tuple[Any, Any]:
 
 
 def pairs_in(
-    returned: Any, names: str, axes: tuple[int | None, int | None] = (None, None)
+    returned: Any,
+    names: str,
+    axes: tuple[int | None, int | None] = (None, None),
+    part: str = "",
 ) -> list[tuple[Any, Any]]:
     """The pairs that a function returned in a list or yielded one by one, as a list.
 
-    ``names`` is for example ``"W, b"``; ``axes`` says how many axes each of the two must have.
+    ``names`` is for example ``"W, b"``; ``axes`` says how many axes each of the two must have;
+    ``part`` is the name of ``returned`` where it is one of several values that came back.
     Raises ``Misfit`` with a sentence for anything else.
     """
     wanted = f"expected pairs ({names})."
+    sep = f" as {part}, " if part else ", "
     if returned is None or isinstance(returned, (dict, str, np.ndarray)):
-        raise Misfit(f"returned {kind(returned) if returned is not None else None}, {wanted}")
+        raise Misfit(f"returned {kind(returned) if returned is not None else None}{sep}{wanted}")
     try:
         entries = list(returned)
     except TypeError as error:
         if not hasattr(returned, "__iter__"):
-            raise Misfit(f"returned {kind(returned)}, {wanted}") from error
+            raise Misfit(f"returned {kind(returned)}{sep}{wanted}") from error
         raise
     for entry in entries:
         if not isinstance(entry, (tuple, list)) or len(entry) != 2:
             many = f" of {len(entry)} entries" if isinstance(entry, (tuple, list)) else ""
-            raise Misfit(f"has {kind(entry)}{many} in what it returned, {wanted}")
+            raise Misfit(f"has {kind(entry)}{many} in what it returned{sep}{wanted}")
         for name, part, number in zip(names.split(", "), entry, axes, strict=True):
             if number is not None and np.ndim(part) != number:
                 found = f"{name} has shape {np.shape(part)}, expected {number} axes."

@@ -704,6 +704,15 @@ def train(params, X, y, epochs, batch_size, lr, lam, rng):
 
 @mistake(
     "train",
+    "history-of-the-last-batch",
+    "The history holds the J of the last batch of each epoch. Which batches does the mean run over?",
+)
+def train(params, X, y, epochs, batch_size, lr, lam, rng):
+    return _run(params, X, y, epochs, batch_size, lr, lam, rng, summary=lambda losses: losses[-1])
+
+
+@mistake(
+    "train",
     "gradients-accumulated",
     "Each step uses the sum of all gradients so far. A step belongs to one batch.",
 )

@@ -342,8 +342,8 @@ def sum_backward(dy, shape, axis, keepdims):
 @mistake(
     "sum_backward",
     "axis-in-front",
-    "The axis that is gone is put back in front, wherever it was. In a square this repeats along the "
-    "wrong axis.",
+    "The axis that is gone comes back in front, where NumPy puts it, wherever it was before. In a "
+    "square this repeats along the wrong axis.",
 )
 def sum_backward(dy, shape, axis, keepdims):
     return np.broadcast_to(dy, shape).copy()

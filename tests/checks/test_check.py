@@ -793,3 +793,80 @@ def test_a_record_is_told_from_another_by_shared_memory(bank, capsys):
 def test_separate_is_for_one_function():
     with pytest.raises(ValueError, match="one function"):
         Check("layer", lambda x: x, returns={"y": 1}, backward="layer_backward", separate=True)
+
+
+def test_a_method_of_an_earlier_class_that_is_not_written_is_named(capsys):
+    class Idle:
+        def __init__(self, z):
+            self.z = z
+
+        def work(self):
+            raise NotImplementedError
+
+    class Nothing:
+        def __init__(self, z):
+            raise NotImplementedError
+
+    def outer(z):
+        return Machine(z).work()  # noqa: F821
+
+    globals()["outer"] = outer
+    for made, first in (
+        (Idle, "outer uses Machine.work, which is not written yet."),
+        (Nothing, "outer uses Machine, which is not written yet."),
+    ):
+        globals()["Machine"] = made
+        check = Check("outer", torch.relu, returns={"a": 1})
+        check.case("one", z=np.array([1.0, -2.0]))
+        assert check.grade() == 0.0
+        assert capsys.readouterr().out.splitlines()[0] == first
+    del globals()["outer"], globals()["Machine"]
+
+
+def test_a_wrong_word_is_shown_beside_the_right_one(capsys):
+    globals()["outer"] = lambda z: "odd"
+    check = Check("outer", lambda z: "even", returns={"word": 1})
+    check.case("one", z=np.array([1.0, -2.0]))
+    assert check.grade() == 0.0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:3] == ["outer: word is wrong.", "  got      'odd'", "  expected 'even'"]
+    del globals()["outer"]
+
+
+def test_a_value_that_is_none_beside_another_does_not_ask_for_a_return(capsys):
+    for names, returned, asked in [
+        ({"a": 1}, None, True),
+        ({"a": 1, "b": 1}, (1.0, None), False),
+    ]:
+        globals()["outer"] = lambda z, returned=returned: returned
+        right = torch.tensor(1.0).double()
+        expected = (right,) * len(names) if len(names) > 1 else right
+        check = Check("outer", lambda z, expected=expected: expected, returns=names)
+        check.case("one", z=np.array([1.0, -2.0]))
+        check.grade()
+        out = capsys.readouterr().out
+        assert "is None." in out and ("return statement" in out) is asked
+    del globals()["outer"]
+
+
+def test_the_methods_of_a_class_of_another_process_are_known(capsys):
+    class Away:
+        def __init__(self, *names):
+            self.names_used = names
+
+        def __call__(self, z):
+            raise NotImplementedError
+
+    def work(z):
+        raise NotImplementedError
+
+    for outer, machine, first in (
+        (("Machine", "work"), (".work",), "outer uses Machine.work, which is not written yet."),
+        (("work",), (), "outer is not written yet: it raises NotImplementedError."),
+    ):
+        globals()["outer"], globals()["Machine"] = Away(*outer), Away(*machine)
+        check = Check("outer", torch.relu, returns={"a": 1}, probe=lambda outer, z: work(z))
+        check.case("one", z=np.array([1.0, -2.0]))
+        assert check.grade() == 0.0
+        assert capsys.readouterr().out.splitlines()[0] == first
+    del globals()["outer"], globals()["Machine"]

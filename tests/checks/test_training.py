@@ -124,3 +124,14 @@ def test_a_report_names_the_shapes_of_nested_layers():
         "gradients [[((2, 3), (2,)), ((4, 2), (4,))], … 20 in all]"
     )
     assert describe({"sizes": [1, 2]}) == "sizes = [1, 2]"
+
+
+def test_the_value_that_has_no_pairs_is_named() -> None:
+    for found, sentence in [
+        ([0.5, 0.25], "has a float in what it returned as trained, expected pairs (W, b)."),
+        (np.zeros(2), "returned a NumPy array of shape (2,) as trained, expected pairs (W, b)."),
+        (0.5, "returned a float as trained, expected pairs (W, b)."),
+    ]:
+        with pytest.raises(Misfit) as caught:
+            pairs_in(found, "W, b", (2, 1), "trained")
+        assert str(caught.value) == sentence

@@ -260,10 +260,19 @@ class Peer:
 
 
 def names_used(function: Any) -> tuple[str, ...]:
-    """The global names that a function uses, or the methods of a class, also in inner functions."""
-    parts = list(vars(function).values()) if isinstance(function, type) else [function]
-    waiting = [getattr(part, "__code__", None) for part in parts]
-    found: set[str] = set()
+    """The global names that a function uses, also in inner functions.
+
+    Of a class, the global names that its methods and properties use, and their own names, each
+    with a dot before it.
+    """
+    parts = dict(vars(function)) if isinstance(function, type) else {}
+    own = [name for name, part in parts.items() if callable(part) or isinstance(part, property)]
+    found = {f".{name}" for name in own}
+    getters = [part.fget for part in parts.values() if isinstance(part, property)]
+    waiting = [
+        getattr(part, "__code__", None)
+        for part in ([*parts.values(), *getters] if parts else [function])
+    ]
     while waiting and len(found) < 1000:
         code = waiting.pop()
         if code is not None:

@@ -91,6 +91,21 @@ def test_a_function_comes_home_as_itself() -> None:
         assert same(remote).handle == remote.handle
 
 
+def test_a_class_says_its_methods_and_what_they_use() -> None:
+    class Machine:
+        def work(self) -> float:
+            return double(1.0)
+
+        @property
+        def size(self) -> int:
+            return len([self])
+
+    with other_side({"Machine": Machine}) as judge:
+        names = judge.request("get", "Machine").names_used
+    assert {".work", ".size", "double", "len"} <= names
+    assert "work" not in names
+
+
 def test_an_error_keeps_its_name_and_text() -> None:
     with other_side({"f": lambda: [][0]}) as judge:
         with pytest.raises(PeerError, match="out of range") as caught:
