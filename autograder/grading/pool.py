@@ -5,13 +5,15 @@ Any ``concurrent.futures.Executor`` will do: processes on this machine, or Dask'
 
 from __future__ import annotations
 
+import functools
 import itertools
 import multiprocessing
 import os
+import pickle
 import select
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
@@ -20,6 +22,7 @@ from concurrent.futures import (
     ProcessPoolExecutor,
     wait,
 )
+from dataclasses import dataclass
 
 from autograder.grading.marking import Marked, Marker, Marks, Work
 
@@ -65,6 +68,23 @@ def end_with(run: int) -> None:
     threading.Thread(target=wait_for_it, daemon=True).start()
 
 
+@dataclass(frozen=True)
+class Task:
+    """What a worker is asked to do. The marker, which is large, is read once by each worker."""
+
+    marker: bytes
+
+    def __call__(self, chunk: Sequence[Work]) -> list[Marked]:
+        """Mark a few submissions."""
+        return _read(self.marker).mark_all(chunk)
+
+
+@functools.lru_cache(maxsize=2)
+def _read(marker: bytes) -> Marker:
+    made: Marker = pickle.loads(marker)
+    return made
+
+
 class Workers:
     """Makes executors of worker processes, the first at once: before there are threads."""
 
@@ -91,22 +111,23 @@ def mark_all(
     ``works`` is read as workers become free, so that a large class is never in memory whole.
     """
     chunks = _chunks(works)
+    task = Task(pickle.dumps(marker))
     while True:
         suspects: list[Work] = []
-        yield from _round(marker, chunks, workers, make, suspects)
+        yield from _round(task, chunks, workers, make, suspects)
         if not suspects:
             return
         # One of them ended its worker, and with it the whole pool. Each gets a pool of its own.
         for work in suspects:
             with make(1) as pool:
                 try:
-                    yield pool.submit(marker.mark_all, [work]).result()
+                    yield pool.submit(task, [work]).result()
                 except BrokenExecutor:
                     yield [Marked(work.number, [Marks(n, reason=ENDED) for n in work.notebooks])]
 
 
 def _round(
-    marker: Marker,
+    task: Task,
     chunks: Iterator[list[Work]],
     workers: int,
     make: MakeExecutor,
@@ -118,7 +139,7 @@ def _round(
         while not suspects:
             for chunk in itertools.islice(chunks, workers * AHEAD - len(waiting)):
                 try:
-                    waiting[pool.submit(marker.mark_all, chunk)] = chunk
+                    waiting[pool.submit(task, chunk)] = chunk
                 except BrokenExecutor:
                     suspects += chunk
             if not waiting:

@@ -10,6 +10,7 @@ types; nothing that is read is ever executed, and size and depth are bounded on 
 
 from __future__ import annotations
 
+import functools
 import importlib
 import math
 import struct
@@ -209,8 +210,9 @@ def _array(item: np.ndarray[Any, Any]) -> Any:
         raise WireError(f"an array is larger than {LARGEST // 2**20} MB")
     # tobytes of the array itself: a subclass may have its own idea of what its bytes are.
     base = np.asarray(item)
-    head = msgpack.packb([base.dtype.str, list(base.shape)])
-    return msgpack.ExtType(_ARRAY, head + base.tobytes())
+    kind, shape = base.dtype.str.encode(), base.shape
+    head = struct.pack(f"<BB{len(shape)}Q", len(kind), len(shape), *shape)
+    return msgpack.ExtType(_ARRAY, head + kind + base.tobytes())
 
 
 def _extension(
@@ -257,13 +259,12 @@ def _one_byte(payload: bytes) -> tuple[bytes, bytes, bytes]:
 
 
 def _read_array(payload: bytes) -> np.ndarray[Any, Any]:
-    unpacker = msgpack.Unpacker(max_buffer_size=len(payload), raw=False)
-    unpacker.feed(payload)
-    text, shape = unpacker.unpack()
-    offset = unpacker.tell()
-    if len(shape) > MOST_DIMENSIONS or not all(type(n) is int and n >= 0 for n in shape):
+    length, dimensions = payload[:2]
+    if dimensions > MOST_DIMENSIONS:
         raise WireError("the shape of an array is malformed")
-    dtype = _dtype(text)
+    shape = struct.unpack_from(f"<{dimensions}Q", payload, 2)
+    offset = 2 + 8 * dimensions + length
+    dtype = _dtype(payload[offset - length : offset].decode("ascii"))
     count = math.prod(shape)
     if count * dtype.itemsize != len(payload) - offset:
         raise WireError("an array has another size than its shape says")
@@ -271,6 +272,7 @@ def _read_array(payload: bytes) -> np.ndarray[Any, Any]:
     return flat.reshape(shape).copy()
 
 
+@functools.lru_cache(maxsize=256)
 def _dtype(text: Any) -> np.dtype[Any]:
     if not isinstance(text, str) or len(text) > 8:
         raise WireError("the type of an array is malformed")

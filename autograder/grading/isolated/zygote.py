@@ -135,7 +135,8 @@ def _warm_up(order: dict[str, Any]) -> Warm:
         import matplotlib
 
         # Imported now: a confined process may not read it.
-        import autograder.grading.isolated.figures  # noqa: F401
+        import autograder.grading.isolated.figures
+        import autograder.grading.isolated.student  # noqa: F401
 
         matplotlib.use("module://autograder.grading.isolated.figures")
     _import(order["imports"])
