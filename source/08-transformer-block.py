@@ -31,6 +31,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 
 from autograder import pictures
 from autograder.checks import Check, two_values
@@ -40,6 +41,7 @@ from autograder.provided.manual_backprop import numerical_gradient
 from autograder.provided.two_layer_ffn import ffn_backward_batch, ffn_forward_batch
 
 pictures.use_print_style()
+threadpool_limits(1)  # matrices this small are multiplied faster by one core than by several
 F = torch.nn.functional
 
 # %% nbgrader={"grade_id": "picture-of-the-block", "locked": true}
@@ -50,6 +52,7 @@ for place, name in [(0, "$x$"), (4.15, "+"), (8.15, "+"), (9.2, "$y$")]:
 for start, end in [(0.2, 3.93), (4.37, 7.93), (8.37, 8.98)]:
     pictures.arrow(ax, (start, 0.66), (end, 0.66), "", forward)
     pictures.arrow(ax, (end, 0.5), (start, 0.5), "", backward, dashed=True)
+pictures.arrow(ax, (9.9, 0.5), (9.42, 0.5), "", backward, dashed=True)
 for left, first, second in [(0.7, "layer\nnorm", "attention"), (4.75, "layer\nnorm", "FFN")]:
     pictures.box(ax, (left + 0.5, 2.1), first)
     pictures.box(ax, (left + 2.1, 2.1), second, color=pictures.GREEN)
@@ -59,9 +62,12 @@ for left, first, second in [(0.7, "layer\nnorm", "attention"), (4.75, "layer\nno
     pictures.arrow(ax, (left + 2.55, 1.8), (left + 3.35, 0.86), "", forward)
     pictures.arrow(ax, (left + 3.15, 0.86), (left + 2.35, 1.8), "", backward, dashed=True)
     pictures.arrow(ax, (left + 0.15, 1.72), (left - 0.3, 0.66), "", backward, dashed=True)
+for place, name in [(9.75, "$dy$"), (6.2, "$da$"), (2.2, "$dx$")]:
+    ax.text(place, 0.25, name, ha="center", va="center", color=backward)
+ax.text(6.2, 0.85, "$a$", ha="center", va="center", color=forward)
 ax.text(2.8, 2.75, "tokens hear each other", ha="center", color=pictures.GREEN, fontsize=9)
 ax.text(6.85, 2.75, "each token by itself", ha="center", color=pictures.GREEN, fontsize=9)
-ax.set(xlim=(-0.4, 9.6), ylim=(0.2, 3), title="One block: solid forward, dashed backward")
+ax.set(xlim=(-0.4, 9.9), ylim=(0.05, 3), title="One block: solid forward, dashed backward")
 ax.axis("off")
 plt.show()
 
@@ -226,7 +232,7 @@ if written(softmax_backward, np.eye(5), np.tile(p, (5, 1)), shape=(5, 5)):
 # **Backward.** Start with the last formula: $\gamma$ and $\beta$ meet every
 # token: their gradients are sums over all tokens. $d\hat x_i = dy_i\, \gamma_i$.
 #
-# The step from $\hat x$ to $x$ is not. $x_j$ acts on $\hat x_i$ in three ways: as $x_i$ itself if
+# The step from $\hat x$ to $x$ takes more care. $x_j$ acts on $\hat x_i$ in three ways: as $x_i$ itself if
 # $i = j$, through $\mu$, and through $v$. With $s = \sqrt{v + \varepsilon}$ the three add up to
 #
 # $$ \frac{\partial \hat x_i}{\partial x_j} = \frac1s \left( \delta_{ij} - \frac1d -
@@ -1211,19 +1217,22 @@ if ready:
 # %% [markdown]
 # ### Train
 #
-# 2,000 steps, 12 pieces each, so the text is read about ninety times. For the last third the learning
-# rate falls to zero, so that the loss settles. Three dotted lines help to read the curve: guessing among
-# all characters alike; knowing how often each one occurs; knowing how often each one follows each other.
-# Only who looks further back than one character gets below the third.
+# 1,500 steps, 12 pieces each, so every character is read about seventy times. The learning rate rises to 1
+# over the first 100 steps, because large steps with random weights can throw a model off. Over the last
+# third it falls to zero, so that the loss settles.
+#
+# Three dotted lines help to read the curve: guessing among all characters alike; knowing how often each
+# one occurs; knowing how often each one follows each other. Only who looks further back than one
+# character gets below the third.
 
 # %%
 if not ready:
     print("train_step comes first; its check says what is missing.")
 else:
-    steps, rng, trained, history = 2000, np.random.default_rng(112), start, []
+    steps, rng, trained, history = 1500, np.random.default_rng(112), start, []
     began = time.perf_counter()
     for step in progress(range(steps), "training"):
-        lr = min(1.0, 3 * (1 - step / steps))
+        lr = min(1.0, step / 100, 3 * (1 - step / steps))
         trained, loss = train_step(trained, batch(rng), lr, n_heads)
         history.append(float(loss))
     print(f"{time.perf_counter() - began:.0f} s, mean loss of the last 100 steps: ", end="")
@@ -1249,9 +1258,9 @@ else:
     plt.show()
 
 # %% [markdown]
-# *Picture: the loss of 2,000 steps, a pale ragged line with a smooth one in it. It starts at the highest of
+# *Picture: the loss of 1,500 steps, a pale ragged line with a smooth one in it. It starts at the highest of
 # three dotted lines, falls below the second at once and below the third after some hundred steps, and
-# ends near 1. Drawn from your `train_step`.*
+# ends a little above 1. Drawn from your `train_step`.*
 #
 # And what does it write now? The next cell prints the same beginning, continued by the model before and
 # after training.
@@ -1295,8 +1304,12 @@ if ready:
 
 # %% [markdown]
 # *Picture: four grids of 24 by 24 squares, one for each head, with the characters of a line along both
-# sides. Above the diagonal all is dark. Below it each head has a pattern of its own. Drawn from your
-# `attention_forward` and `layernorm_forward`.*
+# sides. Above the diagonal all is dark. Below it each head has a pattern of its own: one is bright beside
+# the diagonal, others have bright columns. Drawn from your `attention_forward` and `layernorm_forward`.*
+#
+# Nobody told the heads what to do. A bright line beside the diagonal is a head that looks one character
+# back. Bright columns are characters that many later ones look at, here mostly spaces and commas, where
+# words begin and end.
 
 # %% [markdown]
 # ## Summary
