@@ -556,6 +556,17 @@ def attention_forward(x, W_qkv, W_out, n_heads):
 
 @mistake(
     "attention_forward",
+    "mask-hides-itself",
+    "No token sees itself, so the first one sees nothing, and a row without any score has no "
+    "probabilities. Which diagonal does the mask end at?",
+)
+def attention_forward(x, W_qkv, W_out, n_heads):
+    q, k, v = _qkv(x, W_qkv, n_heads)
+    return _finish(x, q, k, v, softmax(_masked(_scores(q, k), -1)), W_qkv, W_out)
+
+
+@mistake(
+    "attention_forward",
     "mask-turned-around",
     "Each token sees itself and the tokens behind it. The triangle is the other one.",
 )
@@ -1036,6 +1047,21 @@ def transformer_block_forward(x, params, n_heads):
 
 @mistake(
     "transformer_block_forward",
+    "exact-gelu",
+    "The feed-forward network has the exact form of GELU, z times the normal distribution function. "
+    "Notebook 03, and ffn_forward_batch, have the tanh form.",
+)
+def transformer_block_forward(x, params, n_heads):
+    import math
+
+    y, cache = _block(x, params, n_heads)
+    Z, H = cache["ffn"]["Z"], cache["ffn"]["H"]
+    exact = 0.5 * Z * (1 + np.vectorize(math.erf)(Z / np.sqrt(2)))
+    return y + (exact - H) @ params["W2"].T, cache
+
+
+@mistake(
+    "transformer_block_forward",
     "no-stream-past-the-ffn",
     "Going back, the share that stays on the stream beside the feed-forward network is forgotten.",
 )
@@ -1249,6 +1275,16 @@ def train_step(params, tokens, lr, n_heads):
 def train_step(params, tokens, lr, n_heads):
     loss, grads, _ = _loss_and_grads(params, tokens, n_heads)
     return _down(params, grads, -lr), loss
+
+
+@mistake(
+    "train_step",
+    "no-learning-rate",
+    "The parameters move by their whole gradient. The step has a length, lr.",
+)
+def train_step(params, tokens, lr, n_heads):
+    loss, grads, _ = _loss_and_grads(params, tokens, n_heads)
+    return _down(params, grads, 1.0), loss
 
 
 @mistake(

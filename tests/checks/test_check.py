@@ -844,3 +844,10 @@ def test_a_function_that_raises_gets_nothing_for_entries(capsys):
 def test_what_is_shared_out_must_be_a_quantity():
     with pytest.raises(ValueError, match="names what is no quantity"):
         Check("four", lambda x: x, returns={"s": 1}, by_entry=["entries"])
+
+
+def test_what_is_not_a_number_and_stays_so_is_no_change(capsys):
+    globals()["layer"] = lambda X, b: b + 1
+    check = Check("layer", lambda X, b: b + 1, returns={"Z": 2})
+    check.case("an input that is not a number", X=np.full((2, 3), np.nan), b=np.ones(2))
+    assert check.grade() == 2.0 and "changes" not in capsys.readouterr().out
