@@ -881,18 +881,19 @@ if written(transformer_block_forward, x, large, 12, values=2):
     began = time.perf_counter()
     _, cache = transformer_block_forward(x, large, 12)
     answer = attempt(transformer_block_backward, dy, cache)
-    print(f"forward and backward: {time.perf_counter() - began:.2f} s")
-    try:
-        dx, grads = answer
-        tensors = as_tensors(large) | {"x": torch.tensor(x, requires_grad=True)}
-        y = pytorch_block(tensors["x"], tensors, 12)
-        theirs = torch.autograd.grad(y, list(tensors.values()), torch.tensor(dy))
-        for name, gradient in zip(tensors, theirs):
-            mine = grads[name] if name != "x" else dx
-            apart = np.abs(mine - gradient.numpy()).max() / np.abs(gradient.numpy()).max()
-            print(f"d{name:7} relative difference {apart:.0e}")
-    except Exception as error:  # an answer that is not right yet, or no PyTorch in reach
-        print(f"There is nothing to compare: {error}")
+    if answer is not None:
+        print(f"forward and backward: {time.perf_counter() - began:.2f} s")
+        try:
+            dx, grads = answer
+            tensors = as_tensors(large) | {"x": torch.tensor(x, requires_grad=True)}
+            y = pytorch_block(tensors["x"], tensors, 12)
+            theirs = torch.autograd.grad(y, list(tensors.values()), torch.tensor(dy))
+            for name, gradient in zip(tensors, theirs):
+                mine, wanted = (grads | {"x": dx})[name], gradient.numpy()
+                apart = np.abs(mine - wanted).max() / np.abs(wanted).max()
+                print(f"d{name:7} relative difference {apart:.0e}")
+        except Exception as error:  # an answer that is not right yet, or no PyTorch in reach
+            print(f"There is nothing to compare, {type(error).__name__}: {error}")
 
 # %% [markdown]
 # ## 5. A model that reads letters
@@ -1248,6 +1249,9 @@ else:
         lr = min(1.0, step / 100, 3 * (1 - step / steps))
         trained, loss = train_step(trained, batch(rng), lr, n_heads)
         history.append(float(loss))
+        if not np.isfinite(loss):
+            print(f"In step {step + 1} the loss is {loss}: the training ends here.")
+            break
     print(f"{time.perf_counter() - began:.0f} s, mean loss of the last 100 steps: ", end="")
     print(f"{np.mean(history[-100:]):.2f}")
 
@@ -1275,13 +1279,18 @@ else:
 # three dotted lines, falls below the second at once and below the third after some hundred steps, and
 # ends a little above 1. Drawn from your `train_step`.*
 #
+# Is yours near 0.1? Then look at your mask. A model that sees the next character needs no language to
+# predict it, and what it writes by itself is nonsense.
+#
 # And what does it write now? The next cell prints the same beginning, continued by the model before and
 # after training.
 
 # %%
 if ready:
     for name, params in [("before", start), ("after", trained)]:
-        print(f"{name}: {attempt(write, params)}\n")
+        story = attempt(write, params)
+        if story is not None:
+            print(f"{name}: {story}\n")
 
 # %% [markdown]
 # Words, spaces, some turns of phrase; no sense. The model has seen a few pages only, and partly learned
