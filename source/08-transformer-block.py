@@ -52,7 +52,7 @@ for place, name in [(0, "$x$"), (4.15, "+"), (8.15, "+"), (9.2, "$y$")]:
 for start, end in [(0.2, 3.93), (4.37, 7.93), (8.37, 8.98)]:
     pictures.arrow(ax, (start, 0.66), (end, 0.66), "", forward)
     pictures.arrow(ax, (end, 0.5), (start, 0.5), "", backward, dashed=True)
-pictures.arrow(ax, (9.9, 0.5), (9.42, 0.5), "", backward, dashed=True)
+pictures.arrow(ax, (10.1, 0.5), (9.42, 0.5), "", backward, dashed=True)
 for left, first, second in [(0.7, "layer\nnorm", "attention"), (4.75, "layer\nnorm", "FFN")]:
     pictures.box(ax, (left + 0.5, 2.1), first)
     pictures.box(ax, (left + 2.1, 2.1), second, color=pictures.GREEN)
@@ -62,12 +62,12 @@ for left, first, second in [(0.7, "layer\nnorm", "attention"), (4.75, "layer\nno
     pictures.arrow(ax, (left + 2.55, 1.8), (left + 3.35, 0.86), "", forward)
     pictures.arrow(ax, (left + 3.15, 0.86), (left + 2.35, 1.8), "", backward, dashed=True)
     pictures.arrow(ax, (left + 0.15, 1.72), (left - 0.3, 0.66), "", backward, dashed=True)
-for place, name in [(9.75, "$dy$"), (6.2, "$da$"), (2.2, "$dx$")]:
-    ax.text(place, 0.25, name, ha="center", va="center", color=backward)
+for place, name in [(9.75, "$dy$"), (4.55, "$da$"), (0, "$dx$")]:
+    ax.text(place, 0.2, name, ha="center", va="center", color=backward)
 ax.text(6.2, 0.85, "$a$", ha="center", va="center", color=forward)
 ax.text(2.8, 2.75, "tokens hear each other", ha="center", color=pictures.GREEN, fontsize=9)
 ax.text(6.85, 2.75, "each token by itself", ha="center", color=pictures.GREEN, fontsize=9)
-ax.set(xlim=(-0.4, 9.9), ylim=(0.05, 3), title="One block: solid forward, dashed backward")
+ax.set(xlim=(-0.4, 10.2), ylim=(0.05, 3), title="One block: solid forward, dashed backward")
 ax.axis("off")
 plt.show()
 
@@ -97,8 +97,8 @@ plt.show()
 #
 # $$ p_i = \frac{e^{z_i}}{\sum_k e^{z_k}} $$
 #
-# In notebook 06 it stood next to its loss, and the two together had a short gradient, $p$ minus
-# one-hot. In attention there is no loss behind it. So you need its own.
+# In notebook 06 softmax stood next to its loss, and the two together had a short gradient, $p$ minus
+# one-hot. In attention no loss follows it, so it needs a backward pass of its own.
 #
 # Each probability depends on **every** score of its row, through the denominator. The quotient rule
 # gives two cases, which one formula covers ($\delta_{ij}$ is 1 for $i = j$ and 0 otherwise):
@@ -238,7 +238,7 @@ if written(softmax_backward, np.eye(5), np.tile(p, (5, 1)), shape=(5, 5)):
 # $$ \frac{\partial \hat x_i}{\partial x_j} = \frac1s \left( \delta_{ij} - \frac1d -
 # \frac{\hat x_i\, \hat x_j}{d} \right) $$
 #
-# From here it is the same work as in section 1: $dx_j = \sum_i d\hat x_i\,
+# From here it is the work of section 1 again: $dx_j = \sum_i d\hat x_i\,
 # \frac{\partial \hat x_i}{\partial x_j}$, and each of the three terms becomes one short expression.
 
 # %% [markdown]
@@ -518,6 +518,15 @@ print("head 2 of 3:\n", split_heads(example, 3)[0, 2])
 #
 # Take the rule for $C = AB$ with $A = q$ and $B = k^\top$. It gives the gradient of $k^\top$. Transpose
 # both sides, and check the shape: $dk$ has one row for each token, like $k$.
+#
+# </details>
+#
+# <details><summary>I'm not sure which of my backward lines is wrong.</summary>
+#
+# Let notebook 02 judge, on a tiny input. With `f = lambda x: np.sum(dout * attention_forward(x, W_qkv,
+# W_out, n_heads)[0])`, `numerical_gradient(f, x)` should be your `dx`. With `W_qkv` as the variable it
+# judges `dW_qkv`, and that finds the line: its first d rows come from $dq$, the next from $dk$, the last
+# from $dv$.
 #
 # </details>
 #
@@ -1336,21 +1345,16 @@ if ready:
 # %% [markdown]
 # ## Summary
 #
-# - A softmax row shares one denominator, so its gradient is each upstream number minus a weighted mean,
-#   times the probability.
-# - Layer normalization takes two parts out of the gradient, the mean and the part along $\hat x$, and
+# - A softmax row shares one denominator. What one score gains the others lose, so its gradients sum to
+#   zero.
+# - Layer normalization takes two parts out of a gradient, along $(1, \dots, 1)$ and along the token, and
 #   divides by the size of the token.
 # - Attention backward is matrix products with the sides exchanged. The mask needs no line: a probability
 #   of zero passes nothing.
 # - A pre-LN block hands its upstream gradient along the stream, and adds what each branch hands back.
 # - What is used several times gets the sum: weights over all tokens, a row of $E$ over all its places.
-#
-# | forward | backward |
-# |---|---|
-# | $p = \mathrm{softmax}(z)$ | $dz = p \odot (dp - \sum p \odot dp)$ |
-# | $\hat x$ from $x$ | $dx = (d\hat x - \text{mean}(d\hat x) - \hat x \odot \text{mean}(d\hat x \odot \hat x)) / s$ |
-# | $O = Pv$ | $dP = dO\, v^\top$, $dv = P^\top dO$ |
-# | $S = q k^\top / \sqrt s$ | $dq = dS\, k / \sqrt s$, $dk = dS^\top q / \sqrt s$ |
+# - A loss that falls proves little by itself. The same loss, step after step, as a program that is known
+#   to be right proves the gradients.
 #
 # **Next.** This is the last notebook. What a language model has more of is size: stack the block, widen
 # it, and run your `train_step` again. Back to notebook
