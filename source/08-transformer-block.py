@@ -1152,15 +1152,13 @@ print(f"it begins: {text[:60]}…")
 
 
 # %% nbgrader={"grade_id": "pytorch-twin", "locked": true}
-def pytorch_losses(params, batches, lr):
+def pytorch_losses(params, batches, lr, n_heads):
     """The loss of every step of the same training in PyTorch."""
     tensors, losses = as_tensors(params), []
     optimizer = torch.optim.SGD(list(tensors.values()), lr=lr)
     for tokens in map(torch.tensor, batches):
-        x = tensors["E"][tokens[:, :-1]] + tensors["P"]
-        n = F.layer_norm(
-            pytorch_block(x, tensors, n_heads), (d,), tensors["gamma3"], tensors["beta3"], 1e-5
-        )
+        y = pytorch_block(tensors["E"][tokens[:, :-1]] + tensors["P"], tensors, n_heads)
+        n = F.layer_norm(y, y.shape[-1:], tensors["gamma3"], tensors["beta3"], 1e-5)
         loss = F.cross_entropy((n @ tensors["W_vocab"].T).flatten(0, 1), tokens[:, 1:].flatten())
         optimizer.zero_grad()
         loss.backward()
@@ -1192,7 +1190,7 @@ if ready:
     fig, ax = plt.subplots()
     ax.plot(range(1, 41), mine, color=pictures.BLUE, lw=4, alpha=0.5, label="your functions")
     try:
-        theirs = pytorch_losses(start, forty, 0.5)
+        theirs = pytorch_losses(start, forty, 0.5, n_heads)
     except Exception as error:  # where PyTorch is not installed, the rest still shows
         print(f"PyTorch's curve is left out: {error}")
     else:
