@@ -378,9 +378,9 @@ check.hidden.case(
 check.grade()
 
 # %% [markdown]
-# What does a branch lose of its upstream gradient here? Twice something that a change of the token could
-# not reach: the part along $(1, 1, \dots, 1)$, and the part along $\hat x$. What remains is divided by
-# the size of the token. The next cell makes a token louder and louder and measures the gradient that
+# What does a gradient lose on its way through here? Two parts: the one along $(1, 1, \dots, 1)$ and the one
+# along $\hat x$. A token that moves in these two directions comes out of the normalization unchanged, if
+# $\varepsilon$ is tiny. What remains is divided by the size of the token. The next cell makes a token louder and louder and measures the gradient that
 # arrives. How does the line run, and why does it bend on the left?
 
 # %%
