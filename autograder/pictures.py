@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 import matplotlib.pyplot as plt
 import networkx
 import numpy as np
+import numpy.typing as npt
 from tqdm import tqdm
 
 BLACK = "#000000"
@@ -185,6 +186,36 @@ def without_output() -> Iterator[None]:
     """What is printed meanwhile is dropped, such as the bars of many short trainings."""
     with contextlib.redirect_stdout(io.StringIO()):
         yield
+
+
+def attention_weights(
+    attention_forward: Callable[..., Any],
+    x: npt.NDArray[np.float64],
+    W_qkv: npt.NDArray[np.float64],
+    n_heads: int,
+) -> npt.NDArray[np.float64]:
+    """How much each token looks at each token, shape (n_heads, T, T), for ``x`` of shape (T, d).
+
+    ``attention_forward(x, W_qkv, W_out, n_heads)`` returns its output, (B, T, d), and a cache in
+    which the weights may or may not stand. So it is asked by its output alone: each token is made
+    wider by its own number as a one-hot vector, and each head by values that are this vector. What
+    arrives at a token is then the mean of one-hot vectors, and that is its row of weights. Queries
+    make up for the root of the larger head size.
+    """
+    T, d = x.shape
+    head = d // n_heads
+    wide_head = head + T
+    wide = n_heads * wide_head
+    tokens = np.zeros((1, T, wide))
+    tokens[0, :, :d] = x
+    tokens[0, :, d : d + T] = np.eye(T)
+    W_wide = np.zeros((3, n_heads, wide_head, wide))
+    query, key, _ = W_qkv.reshape(3, n_heads, head, d)
+    W_wide[0, :, :head, :d] = query * np.sqrt(wide_head / head)
+    W_wide[1, :, :head, :d] = key
+    W_wide[2, :, head:, d : d + T] = np.eye(T)
+    out = attention_forward(tokens, W_wide.reshape(3 * wide, wide), np.eye(wide), n_heads)[0]
+    return np.asarray(out).reshape(T, n_heads, wide_head)[:, :, head:].transpose(1, 0, 2)
 
 
 def box(ax: Any, center: Point, text: str, color: str = BLACK) -> None:

@@ -1528,6 +1528,7 @@ if written(block_forward, x, attention, feedforward, shape=(2, 10, 12)):
 # - The forward pass writes the graph that the backward pass walks.
 #
 # **Next.** Notebook [05](../05-regularized-mlp-derivation/05-regularized-mlp-derivation.ipynb) derives
-# a gradient step by step, penalty included. Notebook 08 builds the whole transformer block, with the
+# a gradient step by step, penalty included. Notebook
+# [08](../08-transformer-block/08-transformer-block.ipynb) builds the whole transformer block, with the
 # backward passes of attention and layer normalization. Back to notebook
 # [03](../03-two-layer-ffn/03-two-layer-ffn.ipynb).

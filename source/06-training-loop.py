@@ -1814,5 +1814,6 @@ else:
 # - An L2 penalty is weight decay for SGD, and is not for Adam.
 #
 # **Next.** In notebook [07](../07-autograd-engine/07-autograd-engine.ipynb) you write the program that finds the gradients by
-# itself. In notebook 08 (`08-transformer-block`) these updates train a character model. Back to
+# itself. In notebook
+# [08](../08-transformer-block/08-transformer-block.ipynb) a step like these trains a character model. Back to
 # notebook [05](../05-regularized-mlp-derivation/05-regularized-mlp-derivation.ipynb).

@@ -1831,7 +1831,7 @@ if pictures.attempt(fit_step, params, X, Y, 0.05):
 # - A second `backward()` adds to the gradients of leaves. That is why training loops set them to zero.
 # - Under `no_grad()` there is no graph, and nothing to remember.
 #
-# **Next.** Notebook 08 (`08-transformer-block`) writes the whole block of a language model backward by
+# **Next.** Notebook [08](../08-transformer-block/08-transformer-block.ipynb) writes the whole block of a language model backward by
 # hand again, with attention and layer normalization: the fast way, with no engine. In notebook
 # [06](../06-training-loop/06-training-loop.ipynb) such gradients train a network on handwritten digits. Back to notebook
 # [05](../05-regularized-mlp-derivation/05-regularized-mlp-derivation.ipynb), whose graph this was.

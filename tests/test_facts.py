@@ -85,6 +85,25 @@ def test_the_sum_behind_a_layer_normalization_has_no_gradient():
     assert gradient(lambda x: weighted * nn.LayerNorm(8)(x), x).abs().max() > 0.1
 
 
+def test_the_jacobian_of_softmax():
+    z = torch.randn(5, dtype=torch.float64)
+    p = torch.softmax(z, dim=0)
+    found = torch.autograd.functional.jacobian(lambda z: torch.softmax(z, dim=0), z)
+    assert torch.allclose(found, p[:, None] * (torch.eye(5) - p[None, :]))
+
+
+def test_the_jacobian_of_layer_normalization():
+    x, d, eps = torch.randn(6, dtype=torch.float64), 6, 0.1
+    found = torch.autograd.functional.jacobian(lambda x: F.layer_norm(x, (d,), eps=eps), x)
+    hat, s = F.layer_norm(x, (d,), eps=eps), (x.var(correction=0) + eps).sqrt()
+    assert torch.allclose(found, (torch.eye(d) - 1 / d - hat[:, None] * hat / d) / s)
+
+
+def test_the_root_brings_the_variance_of_scores_back_to_one():
+    q, k = torch.randn(2, 100_000, 16, generator=torch.manual_seed(0))
+    assert 0.97 < ((q * k).sum(dim=1) / 16**0.5).var() < 1.03
+
+
 def test_what_training_keeps_follows_depth_and_batch():
     def cached(sizes):
         return sizes[0] + 2 * sum(sizes[1:])

@@ -8,6 +8,7 @@ import pytest
 
 from autograder import pictures
 from autograder.pictures import written
+from autograder.provided.forward_pass import softmax
 
 
 def unwritten(z):
@@ -273,3 +274,25 @@ def test_without_output_drops_what_is_printed(capsys):
         print("dropped")
         list(pictures.progress(range(2)))
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(("T", "d", "n_heads"), [(5, 6, 3), (7, 4, 1), (1, 4, 2), (3, 8, 8)])
+def test_the_weights_of_attention_are_read_from_its_output(T, d, n_heads):
+    rng = np.random.default_rng(3)
+    x, W_qkv = rng.normal(size=(T, d)), rng.normal(size=(3 * d, d))
+    seen = []
+
+    def attention_forward(x, W_qkv, W_out, n_heads):
+        B, T, d = x.shape
+        parts = (x @ W_qkv.T).reshape(B, T, 3, n_heads, d // n_heads)
+        q, k, v = parts.transpose(2, 0, 3, 1, 4)
+        scores = q @ k.swapaxes(-1, -2) / np.sqrt(d // n_heads)
+        probs = softmax(np.where(np.tri(T, dtype=bool), scores, -np.inf))
+        seen.append(probs[0])
+        return (probs @ v).transpose(0, 2, 1, 3).reshape(x.shape) @ W_out.T, None
+
+    found = pictures.attention_weights(attention_forward, x, W_qkv, n_heads)
+    attention_forward(x[None], W_qkv, np.eye(d), n_heads)
+    assert found.shape == (n_heads, T, T)
+    np.testing.assert_allclose(found, seen[0], rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(found, seen[1], rtol=1e-9, atol=1e-12)

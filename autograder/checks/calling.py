@@ -452,7 +452,8 @@ def _same(before: Any, after: Any) -> bool:
             isinstance(after, np.ndarray)
             and before.shape == after.shape
             and before.dtype == after.dtype
-            and bool(np.array_equal(before, after))
+            # Not a number is not equal to itself, and is no change either.
+            and bool(np.array_equal(before, after, equal_nan=before.dtype.kind in "fc"))
         )
     if isinstance(before, (list, tuple)):
         return len(before) == len(after) and all(map(_same, before, after))

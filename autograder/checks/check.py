@@ -122,8 +122,8 @@ class Check:
     first. Torch is forbidden meanwhile, unless the text of the probe mentions it. ``typed`` is for
     numbers that the student types in: there is no call.
     ``may_share`` names quantities that may hold the inputs themselves, such as a cache.
-    ``separate`` asks for quantities of which no two share memory.
-
+    ``separate`` asks for quantities of which no two share memory. ``by_entry`` names dicts whose
+    points are shared out evenly among their entries.
 
     An aspect of a function without a single right quantity is worth nothing.
     ``aspects_alone`` lifts that, for an aspect that is work of its own.
@@ -145,6 +145,7 @@ class Check:
         typed: bool = False,
         may_share: Sequence[str] = (),
         separate: bool = False,
+        by_entry: Sequence[str] = (),
         aspects_alone: bool = False,
     ) -> None:
         self.name = name
@@ -164,10 +165,13 @@ class Check:
         self.typed = typed
         self._may_share = frozenset(may_share)
         self._separate = separate
+        self._by_entry = tuple(by_entry)
         self._aspects_alone = aspects_alone
         self._names = tuple(self.returns)
         if separate and backward is not None:
             raise ValueError("separate=True is for an exercise of one function.")
+        if not set(self._by_entry) <= set(self._names):
+            raise ValueError(f"by_entry={self._by_entry} names what is no quantity.")
         if set(self._order) != set(self._names):
             raise ValueError(f"order={self._order} does not name the quantities {self._names}.")
         # The names of the notebook are those of the cell that made this object.
@@ -306,6 +310,8 @@ class Check:
         right = [q for q in self._order if self._is_right(q)]
         followed = [q for q in self._order if q not in right and self._follows(q)]
         base = sum(self.returns[q] for q in (*right, *followed))
+        partly = {q: self._right_entries(q) for q in self._by_entry if q not in (*right, *followed)}
+        base += sum(self.returns[q] * sum(found) / len(found) for q, found in partly.items())
         unclean = any(not case.call.clean for case in self.cases)
         if unclean:
             base *= UNCLEAN
@@ -315,7 +321,7 @@ class Check:
         failed = [case for case in self.cases if case.failed]
         if not failed:
             return points, self._success(points)
-        return points, self._failure(points, failed, right, followed)
+        return points, self._failure(points, failed, right, followed, partly)
 
     def _not_there(self) -> list[str] | None:
         if self.typed:
@@ -357,6 +363,19 @@ class Check:
             for case in self.cases
             if case.aspect is None
         )
+
+    def _right_entries(self, quantity: str) -> list[bool]:
+        """For each key of a dict: is the student's entry right in every case?"""
+        cases = [case for case in self.cases if case.aspect is None]
+
+        def is_right(case: Case, key: Any) -> bool:
+            found, near = case.call.values.get(quantity), self._tolerance.get(quantity)
+            if not isinstance(found, Mapping) or key not in found:
+                return False
+            wanted = case.expected[quantity][key]
+            return compare(quantity, wanted, found[key], tolerance=near) is None
+
+        return [all(is_right(case, key) for case in cases) for key in cases[0].expected[quantity]]
 
     def _holds(self, aspect: str) -> bool:
         mine = [case for case in self.cases if case.aspect == aspect]
@@ -412,7 +431,12 @@ class Check:
         return [*lines, self._score(points)]
 
     def _failure(
-        self, points: float, failed: Sequence[Case], right: Sequence[str], followed: Sequence[str]
+        self,
+        points: float,
+        failed: Sequence[Case],
+        right: Sequence[str],
+        followed: Sequence[str],
+        partly: Mapping[str, Sequence[bool]],
     ) -> list[str]:
         case, wrong = self._first_failure(failed)
         lines = self._describe(case, wrong, right)
@@ -427,6 +451,9 @@ class Check:
         passed = len(self.cases) - len(failed)
         if len(self.cases) > 1:
             lines.append(f"  {passed} of {len(self.cases)} cases are right.")
+        for quantity, entries in partly.items():
+            count = f"{sum(entries)} of {len(entries)} entries"
+            lines.append(f"  {count} of {quantity} are right in every case.")
         called = self._not_right() & {*self.uses, *set().union(*map(names_in, self._subjects()))}
         if called:
             verb = "is" if len(called) == 1 else "are"

@@ -25,6 +25,17 @@ def sigmoid(z: npt.ArrayLike) -> Array:
     return result
 
 
+def softmax(z: npt.ArrayLike, axis: int = -1) -> Array:
+    """Probabilities along ``axis``; same shape. A score of -inf has the probability 0.
+
+    Shifted by the maximum, so that no power overflows.
+    """
+    z = np.asarray(z, dtype=np.float64)
+    powers = np.exp(z - z.max(axis=axis, keepdims=True))
+    result: Array = powers / powers.sum(axis=axis, keepdims=True)
+    return result
+
+
 def log_softmax(z: npt.ArrayLike, axis: int = -1) -> Array:
     """The logarithm of softmax along ``axis``; same shape, finite for every finite ``z``.
 

@@ -870,3 +870,61 @@ def test_the_methods_of_a_class_of_another_process_are_known(capsys):
         assert check.grade() == 0.0
         assert capsys.readouterr().out.splitlines()[0] == first
     del globals()["outer"], globals()["Machine"]
+
+
+def by_entries(function, capsys, **options):
+    """Grade ``function`` as an exercise that returns a dict of four entries, worth 2 points."""
+    globals()["four"] = function
+
+    def pytorch(x):
+        return x.sum(), {"a": x + 1, "b": x + 2, "c": x + 3, "d": x + 4}
+
+    check = Check("four", pytorch, returns={"s": 1, "entries": 2}, **options)
+    for size in (3, 4):
+        check.case(f"{size} numbers", x=np.arange(size) + 0.5)
+    return check.grade(), capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("entries", "points", "line"),
+    [
+        (lambda x: {"a": x + 1, "b": x, "c": x + 3, "d": x + 4}, 2.5, "3 of 4 entries"),
+        (lambda x: {"a": x + 1, "b": x}, 1.5, "1 of 4 entries"),
+        (lambda x: {"a": x + 1, "b": x + len(x) - 1, "c": 1.0, "d": None}, 1.5, "1 of 4 entries"),
+        (lambda x: {}, 1.0, "0 of 4 entries"),
+        (lambda x: [x + 1, x + 2, x + 3, x + 4], 1.0, "0 of 4 entries"),
+    ],
+)
+def test_the_points_of_a_dict_can_be_shared_out_among_its_entries(entries, points, line, capsys):
+    got, text = by_entries(lambda x: (x.sum(), entries(x)), capsys, by_entry=["entries"])
+    assert (got, type(got)) == (points, float)
+    assert f"  {line} of entries are right in every case." in text.splitlines()
+    # Otherwise a dict is right or wrong as a whole.
+    assert by_entries(lambda x: (x.sum(), entries(x)), capsys)[0] == 1.0
+
+
+def test_a_dict_that_is_right_gets_all_points_and_no_line_about_entries(capsys):
+    def four(x):
+        return x.sum(), {"a": x + 1, "b": x + 2, "c": x + 3, "d": x + 4}
+
+    points, text = by_entries(four, capsys, by_entry=["entries"])
+    assert points == 3.0 and "entries" not in text
+
+
+def test_a_function_that_raises_gets_nothing_for_entries(capsys):
+    def four(x):
+        return x.sum(), {"a": x + 1} if len(x) == 3 else x[99]
+
+    assert by_entries(four, capsys, by_entry=["entries"])[0] == 0.0
+
+
+def test_what_is_shared_out_must_be_a_quantity():
+    with pytest.raises(ValueError, match="names what is no quantity"):
+        Check("four", lambda x: x, returns={"s": 1}, by_entry=["entries"])
+
+
+def test_what_is_not_a_number_and_stays_so_is_no_change(capsys):
+    globals()["layer"] = lambda X, b: b + 1
+    check = Check("layer", lambda X, b: b + 1, returns={"Z": 2})
+    check.case("an input that is not a number", X=np.full((2, 3), np.nan), b=np.ones(2))
+    assert check.grade() == 2.0 and "changes" not in capsys.readouterr().out

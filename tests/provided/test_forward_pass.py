@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from autograder.provided.forward_pass import forward_pass_manual, log_softmax, relu, sigmoid
+from autograder.provided.forward_pass import (
+    forward_pass_manual,
+    log_softmax,
+    relu,
+    sigmoid,
+    softmax,
+)
 
 PAIRS = [(relu, torch.relu), (sigmoid, torch.sigmoid)]
 ARRAYS = hnp.arrays(np.float64, hnp.array_shapes(max_dims=3), elements=st.floats(-1000, 1000))
@@ -58,3 +64,23 @@ def test_log_softmax_is_that_of_pytorch_and_silent(z):
         for axis in (-1, 0):
             wanted = torch.log_softmax(torch.tensor(z), dim=axis).numpy()
             np.testing.assert_allclose(log_softmax(z, axis), wanted, rtol=1e-12, atol=1e-12)
+
+
+@given(
+    z=hnp.arrays(
+        np.float64, hnp.array_shapes(min_dims=2, max_dims=3), elements=st.floats(-1000, 1000)
+    )
+)
+@pytest.mark.parametrize("axis", [0, -1])
+def test_softmax_is_that_of_pytorch_and_silent(axis, z):
+    before = z.copy()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = softmax(z, axis)
+    theirs = torch.softmax(torch.tensor(z), dim=axis).numpy()
+    np.testing.assert_allclose(result, theirs, rtol=1e-10, atol=1e-300)
+    assert not np.shares_memory(result, z) and np.array_equal(z, before)
+
+
+def test_a_forbidden_score_has_no_probability():
+    assert np.array_equal(softmax([[2.0, -np.inf, -np.inf]]), [[1.0, 0.0, 0.0]])
