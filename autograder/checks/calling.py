@@ -418,7 +418,9 @@ def _brief(value: Any) -> str:
 
 
 def _copy(value: Any) -> Any:
-    if isinstance(value, Twin) or callable(value):
+    if type(value) is np.ndarray and not value.dtype.hasobject:
+        return value.copy(order="K")
+    if isinstance(value, (int, float, str, Twin)) or callable(value):
         return value
     try:
         return copy.deepcopy(value)

@@ -8,6 +8,8 @@ that say something; the rest have one value per kind of cell and are filled in h
     # %% nbgrader={"grade_id": "affine-check", "grade": true, "points": 2}
 """
 
+import copy
+import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -122,9 +124,10 @@ class CourseFolder:
 def read_source(path: Path) -> NotebookNode:
     """The instructor's notebook: solutions and hidden tests in place, metadata complete."""
     try:
-        notebook = jupytext.read(path)
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}.") from error
+    notebook = copy.deepcopy(_parsed(text))
     notebook.metadata = NotebookNode(METADATA)
     seen: dict[str, int] = {}
     for cell in notebook.cells:
@@ -140,6 +143,13 @@ def read_source(path: Path) -> NotebookNode:
             cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
     result: NotebookNode = notebook
     return result
+
+
+# A command asks for the same notebook several times, and reading it takes a quarter of a second.
+@functools.lru_cache(maxsize=64)
+def _parsed(text: str) -> NotebookNode:
+    notebook: NotebookNode = jupytext.reads(text, fmt="py")
+    return notebook
 
 
 def _complete(given: dict[str, object], cell_type: str, path: Path) -> NotebookNode:

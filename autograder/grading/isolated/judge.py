@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autograder.grading.isolated.descriptors import receive, send
-from autograder.grading.isolated.peer import Channel, GoneError, LateError, Peer, PeerError
+from autograder.grading.isolated.peer import JUDGE, Channel, GoneError, LateError, Peer, PeerError
 from autograder.grading.isolated.runner import Runner
 
 # Where a test cell finds the text of its probe; see autograder.checks.
@@ -72,7 +72,10 @@ def serve(
             session = _Session(
                 tests[name],
                 Runner(dict(prepared[name]), output_bytes, pictures=False),
-                {r: Peer(Channel(s), "judge") for r, s in zip(roles, sockets, strict=True)},
+                {
+                    r: Peer(Channel(s), JUDGE, carries=True)
+                    for r, s in zip(roles, sockets, strict=True)
+                },
             )
         elif session is not None:
             test = session.tests[order[1]]

@@ -13,10 +13,21 @@ import socket
 import struct
 import time
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
-from autograder.grading.isolated.wire import LARGEST, Handle, WireError, decode, encode
+from autograder.grading.isolated.carried import pack, unpack
+from autograder.grading.isolated.wire import (
+    LARGEST,
+    Carried,
+    Handle,
+    WireError,
+    decode,
+    encode,
+)
 
+# The name of the end whose functions may come as code.
+JUDGE = "judge"
 LENGTH = struct.Struct("<Q")
 # Bytes that are read at a time: all of a usual message, and a part of a large one.
 USUAL, MOST_AT_ONCE = 2**16, 2**20
@@ -148,7 +159,8 @@ class Remote:
 class Peer:
     """One end. ``name`` tells the two ends apart; ``others`` answers further kinds of requests.
 
-    ``trusting`` ends let the other side call importable functions on their own callables.
+    A ``trusting`` end lets the other side call importable functions on its own callables, and
+    takes functions as code. An end that ``carries`` sends those that stand on their own as code.
     """
 
     def __init__(
@@ -157,14 +169,18 @@ class Peer:
         name: str,
         *,
         trusting: bool = False,
+        carries: bool = False,
         others: dict[str, Callable[..., Any]] | None = None,
     ) -> None:
         self.channel = channel
         self.name = name
         self._trusting = trusting
+        self._carries = carries
         self._others = others or {}
         self._given: list[Any] = []
         self._numbers: dict[int, int] = {}
+        # Functions of the other side that came as code, by their number there.
+        self._carried: dict[int, FunctionType] = {}
         self._depth = 0
 
     def request(self, kind: str, *content: Any) -> Any:
@@ -189,10 +205,21 @@ class Peer:
             return False
         return True
 
-    def export(self, function: Any) -> Handle:
-        """A handle for a callable of this side."""
+    def export(self, function: Any) -> Handle | Carried:
+        """What crosses in place of a callable of this side."""
         if isinstance(function, Remote) and function._peer is self:
             return function.handle
+        for number, carried in self._carried.items():
+            if carried is function:
+                return Handle(JUDGE, number, function.__name__)
+        number = self._number(function)
+        name = getattr(function, "__name__", None)
+        name = name if isinstance(name, str) else "a function"
+        handle = Handle(self.name, number, name[:200], names_used(function))
+        parts = pack(function) if self._carries else None
+        return handle if parts is None else Carried(handle, parts)
+
+    def _number(self, function: Any) -> int:
         number = self._numbers.get(id(function))
         if number is None:
             if len(self._given) >= MOST_HANDLES:
@@ -200,17 +227,21 @@ class Peer:
             number = len(self._given)
             self._given.append(function)
             self._numbers[id(function)] = number
-        name = getattr(function, "__name__", None)
-        name = name if isinstance(name, str) else "a function"
-        return Handle(self.name, number, name[:200], names_used(function))
+        return number
 
-    def resolve(self, handle: Handle) -> Any:
-        """The callable of a handle: this side's own, or one that calls across."""
-        if handle.owner == self.name:
-            if not 0 <= handle.number < len(self._given):
+    def resolve(self, found: Handle | Carried) -> Any:
+        """A callable that crossed: this side's own, one made of code, or one that calls across."""
+        if isinstance(found, Carried):
+            if not self._trusting:
+                raise WireError("a function came as code")
+            if found.handle.number not in self._carried:
+                self._carried[found.handle.number] = unpack(found.parts)
+            return self._carried[found.handle.number]
+        if found.owner == self.name:
+            if not 0 <= found.number < len(self._given):
                 raise WireError("a handle names no function")
-            return self._given[handle.number]
-        return Remote(self, handle)
+            return self._given[found.number]
+        return self._carried.get(found.number) or Remote(self, found)
 
     # ----------------------------------------------------------------- one message
 

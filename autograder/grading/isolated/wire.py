@@ -2,10 +2,12 @@
 
 Numbers, strings, bytes, NumPy arrays of numbers, and lists, tuples, dicts and sets of these. A
 function crosses as a handle, by which its owner can be asked to call it; one of NumPy, or one that
-the course provides, by its name. Everything else crosses as a word that says what it was.
+the course provides, by its name; one of a test cell, where it stands on its own, as code for the
+student's process, which alone takes any (``carried``). Everything else crosses as a word that says
+what it was.
 
 The bytes are MessagePack (https://github.com/msgpack/msgpack/blob/master/spec.md) with extension
-types; nothing that is read is ever executed, and size and depth are bounded on both sides.
+types; size and depth are bounded on both sides.
 """
 
 from __future__ import annotations
@@ -32,9 +34,8 @@ MOST_DIMENSIONS = 32
 PROVIDED = "autograder.provided."
 KINDS = frozenset("biufc")
 
-_TUPLE, _SET, _FROZENSET, _ARRAY, _SCALAR, _INTEGER, _COMPLEX, _HANDLE, _OPAQUE, _DICT, _NAMED = (
-    range(11)
-)
+_TUPLE, _SET, _FROZENSET, _ARRAY, _SCALAR, _INTEGER = range(6)
+_COMPLEX, _HANDLE, _OPAQUE, _DICT, _NAMED, _CARRIED = range(6, 12)
 
 
 class WireError(ValueError):
@@ -53,6 +54,14 @@ class Handle:
 
 
 @dataclass(frozen=True)
+class Carried:
+    """A function as what it is made of, and its handle; see ``carried``."""
+
+    handle: Handle
+    parts: list[Any]
+
+
+@dataclass(frozen=True)
 class Opaque:
     """What could not cross. ``kind_of_object`` says what it was: ``a torch Tensor``."""
 
@@ -62,8 +71,8 @@ class Opaque:
         return f"<{self.kind_of_object}>"
 
 
-Export = Callable[[Any], Handle]
-Import = Callable[[Handle], Any]
+Export = Callable[[Any], Handle | Carried]
+Import = Callable[[Handle | Carried], Any]
 
 
 def encode(value: Any, export: Export | None = None) -> bytes:
@@ -111,9 +120,11 @@ def encode(value: Any, export: Export | None = None) -> bytes:
         if (name := name_of(item)) is not None:
             return msgpack.ExtType(_NAMED, name.encode())
         if export is not None and callable(item):
-            handle = export(item)
-            names = [str(name) for name in handle.names_used]
-            return _pack(_HANDLE, [handle.owner, handle.number, handle.name, names])
+            found = export(item)
+            if isinstance(found, Handle):
+                return _pack(_HANDLE, _as_list(found))
+            parts = [plain(part, depth + 1) for part in found.parts]
+            return _pack(_CARRIED, [*_as_list(found.handle), parts])
         return msgpack.ExtType(_OPAQUE, describe(item).encode("utf-8", "replace")[:200])
 
     data: bytes = msgpack.packb(plain(value, 0), use_bin_type=True)
@@ -243,13 +254,24 @@ def _extension(
     if code == _DICT:
         return dict(zip(parts[::2], parts[1::2], strict=True))
     if code == _HANDLE and resolve is not None:
-        owner, number, name, names = parts
-        if not (isinstance(owner, str) and type(number) is int and isinstance(name, str)):
-            raise WireError("a handle is malformed")
-        if not (isinstance(names, list) and all(isinstance(n, str) for n in names)):
-            raise WireError("a handle is malformed")
-        return resolve(Handle(owner, number, name, tuple(names)))
+        return resolve(_handle(parts))
+    if code == _CARRIED and resolve is not None:
+        *named, made_of = parts
+        return resolve(Carried(_handle(named), made_of))
     raise WireError(f"there is no extension type {code}")
+
+
+def _as_list(handle: Handle) -> list[Any]:
+    return [handle.owner, handle.number, handle.name, [str(name) for name in handle.names_used]]
+
+
+def _handle(parts: list[Any]) -> Handle:
+    owner, number, name, names = parts
+    if not (isinstance(owner, str) and type(number) is int and isinstance(name, str)):
+        raise WireError("a handle is malformed")
+    if not (isinstance(names, list) and all(isinstance(n, str) for n in names)):
+        raise WireError("a handle is malformed")
+    return Handle(owner, number, name, tuple(names))
 
 
 def _one_byte(payload: bytes) -> tuple[bytes, bytes, bytes]:

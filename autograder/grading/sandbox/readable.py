@@ -80,7 +80,8 @@ def readable_by_default(
         )
     real_roots = {Path(os.path.realpath(root)) for root in roots if root.exists()}
     outer = [r for r in real_roots if not any(o in real_roots for o in r.parents)]
-    paths = sorted({path for root in outer for path in _around(root, holes)})
+    above = frozenset(folder for hole in holes for folder in hole.parents)
+    paths = sorted({path for root in outer for path in _around(root, holes, above)})
     return (*paths, *(Path("/proc/self", name) for name in _OF_ITSELF))
 
 
@@ -90,14 +91,17 @@ def _is_of(name: str, packages: tuple[str, ...]) -> bool:
     return stem.lower().replace("-", "_") in {p.lower().replace("-", "_") for p in packages}
 
 
-def _around(path: Path, holes: frozenset[Path]) -> Iterator[Path]:
-    """The largest files and folders under ``path`` with no hole in them."""
+def _around(path: Path, holes: frozenset[Path], above: frozenset[Path]) -> Iterator[Path]:
+    """The largest files and folders under ``path`` with no hole in them.
+
+    ``above`` are all folders that a hole lies in, at whatever depth.
+    """
     if path in holes:
         return
-    if not any(path in hole.parents for hole in holes):
+    if path not in above:
         yield path
         return
     for entry in path.iterdir():
         # The target of a link is granted by itself, or not at all.
         if not entry.is_symlink():
-            yield from _around(entry, holes)
+            yield from _around(entry, holes, above)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from autograder.grading.isolated.carried import pack
 from autograder.grading.isolated.peer import (
     LENGTH,
     Channel,
@@ -21,11 +22,13 @@ from autograder.grading.isolated.peer import (
     Peer,
     PeerError,
 )
-from autograder.grading.isolated.wire import LARGEST, encode
+from autograder.grading.isolated.wire import LARGEST, Carried, Handle, encode
 
 
 @contextmanager
-def other_side(names: dict[str, Any], *, trusting: bool = False) -> Iterator[Peer]:
+def other_side(
+    names: dict[str, Any], *, trusting: bool = False, carries: bool = False
+) -> Iterator[Peer]:
     """A peer whose other side, in a thread, answers requests for the functions in ``names``."""
     mine, theirs = socket.socketpair()
     student = Peer(
@@ -38,7 +41,7 @@ def other_side(names: dict[str, Any], *, trusting: bool = False) -> Iterator[Pee
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
-    judge = Peer(Channel(mine), "judge")
+    judge = Peer(Channel(mine), "judge", carries=carries)
     judge.channel.deadline = time.monotonic() + 20
     yield judge
     judge.channel.close()
@@ -89,6 +92,41 @@ def test_a_function_comes_home_as_itself() -> None:
         assert same(mine) is mine
         remote = judge.request("get", "double")
         assert same(remote).handle == remote.handle
+
+
+def test_a_function_that_stands_on_its_own_is_run_where_it_is_called() -> None:
+    weights, seen = np.arange(3.0), []
+
+    def alone(x: Any) -> Any:
+        return float(np.sum(weights * x))
+
+    def not_alone(x: Any) -> Any:
+        seen.append(x)
+        return x
+
+    kind = {
+        "kind": lambda f: type(f).__name__,
+        "call": lambda f: f(np.ones(3)),
+        "same": lambda f: f,
+    }
+    with other_side(kind, trusting=True, carries=True) as judge:
+        asked = {name: judge.request("get", name) for name in kind}
+        assert asked["kind"](alone) == "function"
+        assert asked["call"](alone) == 3.0
+        assert asked["same"](alone) is alone
+        assert asked["kind"](not_alone) == "Remote"
+        asked["call"](not_alone)
+        assert len(seen) == 1
+
+
+def test_code_of_a_student_is_never_taken() -> None:
+    mine, theirs = socket.socketpair()
+    with mine, theirs:
+        judge = Peer(Channel(mine), "judge", carries=True)
+        code = Carried(Handle("student", 0, "f"), [*(pack(double) or [])])
+        Channel(theirs).send(encode(["done", print], lambda function: code))
+        with pytest.raises(GoneError, match="came as code"):
+            judge.request("call", 0, [], {})
 
 
 def test_a_class_says_its_methods_and_what_they_use() -> None:
@@ -187,23 +225,25 @@ def test_who_does_not_answer_is_late_and_who_dies_is_gone() -> None:
 
 def test_messages_that_arrive_together_are_read_one_by_one() -> None:
     mine, theirs = socket.socketpair()
-    channel = Channel(mine)
-    whole = b"".join(LENGTH.pack(len(data)) + data for data in (b"first", b"", b"third"))
-    theirs.sendall(whole)
-    assert [channel.receive() for _ in range(2)] == [b"first", b""]
-    assert channel.waiting
-    assert channel.receive() == b"third"
-    assert not channel.waiting
+    with mine, theirs:
+        channel = Channel(mine)
+        whole = b"".join(LENGTH.pack(len(data)) + data for data in (b"first", b"", b"third"))
+        theirs.sendall(whole)
+        assert [channel.receive() for _ in range(2)] == [b"first", b""]
+        assert channel.waiting
+        assert channel.receive() == b"third"
+        assert not channel.waiting
 
 
 def test_a_message_that_is_late_is_read_from_where_it_stopped() -> None:
     mine, theirs = socket.socketpair()
-    channel = Channel(mine)
-    whole = LENGTH.pack(6) + b"halves"
-    theirs.sendall(whole[:11])
-    channel.deadline = time.monotonic() + 0.05
-    with pytest.raises(LateError):
-        channel.receive()
-    theirs.sendall(whole[11:])
-    channel.deadline = None
-    assert channel.receive() == b"halves"
+    with mine, theirs:
+        channel = Channel(mine)
+        whole = LENGTH.pack(6) + b"halves"
+        theirs.sendall(whole[:11])
+        channel.deadline = time.monotonic() + 0.05
+        with pytest.raises(LateError):
+            channel.receive()
+        theirs.sendall(whole[11:])
+        channel.deadline = None
+        assert channel.receive() == b"halves"
