@@ -251,9 +251,13 @@ def _compare_word(path: str, expected: Any, got: Any, typed: bool) -> Difference
     same = got.strip().lower() == expected.lower() if typed and isinstance(got, str) else False
     if same or bool(got == expected):
         return None
-    word = "is not" if isinstance(expected, str) else "is"
-    shown = repr(got if isinstance(got, str) else bool(got))
-    return Difference("value", path, f"{path} {word} {shown}.", got=got, expected=expected)
+    if typed and isinstance(got, str):
+        said = f"{path} is not {got!r}."  # the right word would be the answer
+    elif isinstance(got, str):
+        said = f"{path} is {got!r}, expected {expected!r}."
+    else:
+        said = f"{path} is {bool(got)}."
+    return Difference("value", path, said, got=got, expected=expected)
 
 
 def _shape_or_number(expected: Array) -> str:
