@@ -973,6 +973,7 @@ def probe(train, params, X, y, epochs, batch_size, lr, lam, seed):
     kept, X_kept, y_kept = [(W.copy(), b.copy()) for W, b in params], X.copy(), y.copy()
     result = train(params, X, y, epochs, batch_size, lr, lam, rng)
     trained, history = two_values(result, "trained, history")
+    pairs_in(trained, "W, b", listed=True)
     params = kept
     once = short_case(params, 1, seed)
     from_rng = equal_case(once, short_case(params, 1, seed))
