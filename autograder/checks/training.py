@@ -26,9 +26,9 @@ def optimizer_steps(
     ``update(params, grads, state)`` returns new parameters and a new state. ``gradients`` has one
     entry for each step. ``params``, the first gradients and ``state`` themselves are handed to the
     first call, so that a change of them shows; all steps that count work on copies. The second step
-    gets its gradients themselves, since a state of zeros may hide a change of the first. A dict that
-    ``update`` returned and later changes is the student's own: that change is shown by a new key in
-    ``state``. Raises ``Misfit`` when ``update`` does not return two values.
+    gets its gradients themselves, since a state of zeros may hide a change of the first ones. A
+    dict that ``update`` returned and later changes is the student's own: that change is shown by a
+    new key in ``state``. Raises ``Misfit`` when ``update`` does not return two values.
     """
     start, here = copy.deepcopy(params), copy.deepcopy(state)
     update(params, gradients[0], state)

@@ -635,10 +635,13 @@ def _run(params, X, y, epochs, batch_size, lr, lam, rng, **change):
         order = rng.permutation(len(X)) if change.get("shuffle", True) else np.arange(len(X))
         return _cut(X, y, order, batch_size)
 
-    history, every, kept = [], [], batches() if change.get("once") else None
+    made_once = change.get("once") or change.get("reorder")
+    history, every, kept = [], [], batches() if made_once else None
     velocity = [(0 * W, 0 * b) for W, b in params]
     for epoch in range(epochs):
         losses = []
+        if change.get("reorder"):
+            kept = [kept[i] for i in rng.permutation(len(kept))]
         for X_batch, y_batch in kept or batches():
             if change.get("drop") and len(y_batch) < batch_size:
                 continue
@@ -671,6 +674,16 @@ def train(params, X, y, epochs, batch_size, lr, lam, rng):
 )
 def train(params, X, y, epochs, batch_size, lr, lam, rng):
     return _run(params, X, y, epochs, batch_size, lr, lam, rng, once=True)
+
+
+@mistake(
+    "train",
+    "batches-reordered",
+    "The batches change places from epoch to epoch, but the same samples share one. Make new batches "
+    "in each epoch.",
+)
+def train(params, X, y, epochs, batch_size, lr, lam, rng):
+    return _run(params, X, y, epochs, batch_size, lr, lam, rng, reorder=True)
 
 
 @mistake(

@@ -105,7 +105,9 @@ def test_what_is_not_made_of_pairs_is_said(returned, sentence):
 
 def test_pairs_that_are_used_again_must_stand_in_a_list():
     assert len(pairs_in((PAIR,), "W, b", listed=True)) == 1
-    with pytest.raises(Misfit, match=r"returned a list_iterator, expected a list of pairs \(W, b\)"):
+    with pytest.raises(
+        Misfit, match=r"returned a list_iterator, expected a list of pairs \(W, b\)"
+    ):
         pairs_in(iter([PAIR]), "W, b", listed=True)
     with pytest.raises(Misfit, match=r"returned None, expected a list of pairs"):
         pairs_in(None, "W, b", listed=True)
