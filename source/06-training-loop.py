@@ -207,20 +207,23 @@ def pytorch(layer_sizes, seed):
 
 
 # Mean and variance of many random numbers are near their true values; the layers have 20,000
-# weights or more. The mean is in units of sqrt(2 / n_in), the variance in units of 1 / n_in.
+# weights or more. The mean is in units of their own deviation, the variance in units of 1 / n_in.
 def probe(init_params, layer_sizes, seed):
     def params_case(seed):
-        return pairs_in(init_params(layer_sizes, np.random.default_rng(seed)), "W, b", (2, None))
+        returned = init_params(layer_sizes, np.random.default_rng(seed))
+        return pairs_in(returned, "W, b", (2, None), listed=True)
 
     params, again, other = params_case(seed), params_case(seed), params_case(seed + 1)
     weights = [W for W, _ in params]
     shapes = [f"W {np.shape(W)}, b {np.shape(b)}" for W, b in params]
     largest_bias = np.array([np.abs(b).max() for _, b in params])
-    mean = np.array([W.mean() * np.sqrt(W.shape[1] / 2) for W in weights])
+    mean = np.array([float(W.mean()) / max(float(W.std()), 1e-9) for W in weights])
     variance = np.array([W.var() * W.shape[1] for W in weights])
     numbers = "those of rng"
     if any(len(np.unique(W, axis=0)) < len(W) for W in weights):
         numbers = "equal in several neurons"
+    elif any(len(np.unique(W, axis=1).T) < len(W.T) for W in weights):
+        numbers = "equal for several inputs"
     elif not all(np.array_equal(W, V) for W, (V, _) in zip(weights, again)):
         numbers = "different ones for the same seed"
     elif any(np.array_equal(W, V) for W, (V, _) in zip(weights, other)):
@@ -670,14 +673,26 @@ def probe(minibatches, X, y, batch_size, seed):
     def order_case(batches):
         return [int(i) for _, y_batch in batches for i in y_batch]
 
-    sizes = [len(y_batch) for _, y_batch in first]
+    def together_case(batches):
+        """Which samples share a batch, in the order of their numbers."""
+        return sorted(sorted(map(int, y_batch)) for _, y_batch in batches)
+
+    sizes, rows = [len(y_batch) for _, y_batch in first], dict(enumerate(original))
     pairs = sum(
-        int(np.array_equal(row, original[i])) for X_b, y_b in first for row, i in zip(X_b, y_b)
+        int(np.array_equal(row, rows.get(i)) and np.asarray(i).dtype.kind == "i")
+        for X_b, y_b in first
+        for row, i in zip(X_b, y_b)
     )
-    same = order_case(first) == order_case(second)
+    same, several = order_case(first) == order_case(second), 1 < batch_size < len(X)
+    steps = np.abs(np.diff(order_case(first)))
     order = "the same in every epoch" if same else "new in every epoch"
     if order_case(first) == sorted(order_case(first)):
         order = "that of X, not shuffled"
+    elif not same and several and together_case(first) == together_case(second):
+        order = "new, but the same samples share a batch in every epoch"
+    # Of few samples, most may stay neighbors by chance.
+    elif not same and len(X) > 20 and np.mean(steps == 1) > 0.6:
+        order = "new, but most neighbors in X stay neighbors"
     source = "rng"
     if order_case(first) != order_case(again):
         source = "something else: the same seed gives another order"
@@ -947,31 +962,44 @@ def pytorch(params, X, y, epochs, batch_size, lr, lam, seed):
             losses.append(J.item())
         history.append(sum(losses) / len(losses))
     differ = bool((X[0] != X).any())  # where all samples are alike, order makes no difference
-    return params, history, differ, differ
+    return params, history, differ, "yes" if differ else "no"
 
 
-# Beside the training asked for, three short ones with batches of 2: they show where the order of
-# the samples comes from, and that it changes.
+# Beside the training asked for, a few short ones: they show where the order of the samples comes
+# from, and that it changes. In tiny steps a sample counts more in a short last batch. If three epochs
+# then move the parameters three times as far as one, the same samples share a batch in each.
 def probe(train, params, X, y, epochs, batch_size, lr, lam, seed):
     def parts_case(result):
         trained, history = two_values(result, "trained, history")
-        return pairs_in(trained, "W, b", (2, 1), "trained"), history
+        return pairs_in(trained, "W, b", (2, 1), "trained", listed=True), history
 
-    def short_case(start, rounds, seed):
-        rng = np.random.default_rng(seed)
-        return parts_case(train(start, X, y, rounds, 2, 0.2, 0.0, rng))[0]
+    def short_case(start, rounds, seed, size=2, lr=0.2):
+        copies = [(W.copy(), b.copy()) for W, b in start], X_kept.copy(), y_kept.copy()
+        return parts_case(train(*copies, rounds, size, lr, 0.0, np.random.default_rng(seed)))[0]
+
+    def way_case(rounds):
+        moved = short_case(params, rounds, seed, size=len(X) // 3 + 1, lr=1e-7)
+        return np.concatenate(
+            [np.ravel(v - u) for p, q in zip(params, moved) for u, v in zip(p, q)]
+        )
 
     def equal_case(one, two):
         pairs = zip(one, two)
         return all(np.allclose(u, v, 1e-9) for p, q in pairs for u, v in zip(p, q))
 
     rng = np.random.default_rng(seed)
+    kept, X_kept, y_kept = [(W.copy(), b.copy()) for W, b in params], X.copy(), y.copy()
     trained, history = parts_case(train(params, X, y, epochs, batch_size, lr, lam, rng))
+    params = kept
     once = short_case(params, 1, seed)
     from_rng = equal_case(once, short_case(params, 1, seed))
     from_rng = from_rng and not equal_case(once, short_case(params, 1, seed + 1))
     same_order_twice = short_case(once, 1, seed)
-    new_order = not equal_case(short_case(params, 2, seed), same_order_twice)
+    new_order, one, three = "yes", way_case(1), way_case(3)
+    if equal_case(short_case(params, 2, seed), same_order_twice):
+        new_order = "no"
+    elif np.abs(three - 3 * one).max() < 1e-3 * np.abs(one).max():
+        new_order = "of the batches only"
     return trained, history, from_rng, new_order
 
 
@@ -1023,8 +1051,8 @@ check.case(
 ### BEGIN HIDDEN TESTS
 check.hidden.case(
     "tiny steps, so that every sample counts alike",
-    **training_case(24, [6, 5, 4], scale=0.1),
-    epochs=2,
+    **training_case(24, [6, 5, 4], scale=2.0),
+    epochs=3,
     batch_size=4,
     lr=1e-7,
     lam=0.05,
@@ -1038,6 +1066,15 @@ check.hidden.case(
     lr=0.1,
     lam=0.0,
     seed=81,
+)
+check.hidden.case(
+    "a penalty so large that J grows",
+    **training_case(12, [5, 4, 3], scale=0.02),
+    epochs=5,
+    batch_size=12,
+    lr=0.1,
+    lam=20.5,
+    seed=82,
 )
 ### END HIDDEN TESTS
 check.grade()
@@ -1501,7 +1538,7 @@ check.case("3 → 4 → 5 → 2, the usual β", **twenty_case(3, 4, 5, 2), lr=0.
 check.case("3 → 3 → 3 → 3", **twenty_case(3, 3, 3, 3), lr=0.02, beta1=0.7, beta2=0.95, eps=0.05)
 ### BEGIN HIDDEN TESTS
 check.hidden.case("one layer", **twenty_case(2, 5), lr=0.3, beta1=0.5, beta2=0.8, eps=1e-3)
-check.hidden.case("large ε", **twenty_case(4, 2, 3, 6), lr=0.2, beta1=0.8, beta2=0.6, eps=0.5)
+check.hidden.case("large ε", **twenty_case(4, 2, 3, 6), lr=0.2, beta1=0.8, beta2=0.4, eps=0.5)
 ### END HIDDEN TESTS
 check.grade()
 
@@ -1628,7 +1665,8 @@ else:
 # | `same` | bool | do both ways lead to the same weights? |
 #
 # You choose the parameters, the gradients, $\eta$ and $\lambda$ of your experiment. Both ways get the
-# same four. The penalty is on `W` only. The check calls your test with many optimizers, some of them
+# same four. The penalty is on `W` only. An optimizer may treat weights differently, so take several, of
+# both signs. The check calls your test with many optimizers, some of them
 # strange. It gives points only when all answers are right.
 #
 # **5 points · 14 minutes · difficulty 3 of 3**
@@ -1741,6 +1779,14 @@ check.hidden.case(
 )
 check.hidden.case(
     "a step in the wrong direction", update=update_case(lambda w, g, lr: w + lr * g, "uphill")
+)
+check.hidden.case(
+    "steps only where the gradient is positive",
+    update=update_case(lambda w, g, lr: w - lr * (g + root(g * g)) / 2, "half of SGD"),
+)
+check.hidden.case(
+    "the mean of the gradient for every weight",
+    update=update_case(lambda w, g, lr: w - lr * (0 * g + g.mean()), "mean"),
 )
 ### END HIDDEN TESTS
 check.grade()

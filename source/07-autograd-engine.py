@@ -247,7 +247,16 @@ def probe(topological_order, graph, last):
     nodes = {}
     for name, parents in graph.items():
         nodes[name] = Node(name, *[nodes[parent] for parent in parents])
-    order = [node.name for node in topological_order(nodes[last])]
+
+    def names_case():
+        order = topological_order(nodes[last])
+        if not isinstance(order, (list, tuple)) or any(not isinstance(n, Node) for n in order):
+            raise Misfit(f"returned {str(order)[:40]}, expected a list of nodes.")
+        return [node.name for node in order]
+
+    order = names_case()
+    if sorted(names_case()) != sorted(order):
+        raise Misfit("returned other nodes when it was called again for the same t.")
     return sorted(order), late_case(graph, order, last)
 
 
@@ -279,6 +288,10 @@ check.hidden.case("a leaf by itself", graph={"x": []}, last="x")
 check.hidden.case("a node beside the graph", graph=four_lines, last="c")
 mirrored = {"x": [], "u": ["x"], "v": ["u"], "y": ["v", "x"], "z": ["u", "y"]}
 check.hidden.case("ways in the other order", graph=mirrored, last="z")
+alone = {"w": [], "x": [], "u": ["x"], "v": ["u"], "y": ["w", "u", "x", "v"]}
+check.hidden.case("four parents", graph=alone, last="y")
+alone = {"x": [], "u": ["x"], "v": ["u"], "w": [], "y": ["v", "x", "u", "w"]}
+check.hidden.case("four parents in the other order", graph=alone, last="y")
 rng = np.random.default_rng(70)
 for size in (8, 15, 30):
     graph = {}
@@ -973,18 +986,24 @@ def numbers_case(value, factor=1.0):
 def probe(Tensor, line, *arrays):
     """Run a line, or several with ";" between them, each with a backward of its own."""
     tensors = {name: Tensor(array) for name, array in named_case(arrays).items()}
-    names = {"reduce": reduce, "reshape": reshaped_case, **tensors}
+    before = {name: numbers_case(t.data) for name, t in tensors.items()}
+    names = {"reduce": reduce, "reshape": reshaped_case, "op": lambda t: t.op or "", **tensors}
     names["different_ops"] = lambda *results: len({t.op for t in results})
     names["made_from"] = lambda t: sorted(
         n for n, v in tensors.items() if any(v is p for p in t.parents)
     )
     for part in line.split(";"):
         out = eval(part.strip(), names)
-        if isinstance(out, (int, list)):
+        if out is None or isinstance(out, (int, list, str)):
             return out, {}
+        if not hasattr(out, "backward"):
+            raise Misfit(f"gives {type(out).__name__} for {part.strip()}, expected a Tensor.")
         loss, factor = loss_case(Tensor, out)
         loss.backward()
         tensors |= {n: names[n] for n in "hk" if n in names}
+    for name, value in before.items():
+        if not np.array_equal(value, tensors[name].data):
+            raise Misfit(f"changes the data of the operand {name}. Its data must stay as it was.")
     grads = {n: numbers_case(t.grad, factor) for n, t in tensors.items()}
     return np.array(out.data), grads
 
@@ -992,6 +1011,7 @@ def probe(Tensor, line, *arrays):
 def pytorch(line, *arrays):
     leaves = {n: t.detach().double().requires_grad_() for n, t in named_case(arrays).items()}
     names = {"reduce": reduce, "reshape": torch.reshape, **leaves}
+    names["op"] = lambda t: t.grad_fn.name() if t.grad_fn else ""
     names["different_ops"] = lambda *results: len({t.grad_fn and t.grad_fn.name() for t in results})
     names["made_from"] = lambda t: sorted(
         n
@@ -1000,7 +1020,7 @@ def pytorch(line, *arrays):
     )
     for part in line.split(";"):
         out = eval(part.strip(), names)
-        if isinstance(out, (int, list)):
+        if isinstance(out, (int, list, str)):
             return out, {}
         kept = leaves | {n: names[n] for n in "hk" if n in names}
         for t in kept.values():
@@ -1109,12 +1129,15 @@ for aspect, line, *arrays in [
     ("mean", "a.mean()", normal(2, 3, 4)),
     ("mean along an axis", "a.mean(axis=1, keepdims=True)", normal(3, 4)),
     ("mean along an axis", "a.mean(axis=-1)", normal(3, 3)),
+    ("mean along an axis", "a.mean(axis=1)", normal(2, 4, 3)),
+    ("mean along an axis", "a.mean(axis=-2, keepdims=True)", normal(2, 4, 3)),
     ("reshape", "reshape(a, (4,))", normal(2, 2)),
     ("reshape", "reshape(a, (3, 4))", normal(2, 3, 2)),
     ("T", "a.T", normal(3, 3)),
     ("T", "a.T", normal(2, 5)),
     ("exp", "a.exp().exp()", 0.5 * normal(2, 3)),
     ("log", "a.log().log()", 3 + positive(2, 3)),
+    ("log", "a.log()", np.array([1e-6, 0.02, 300.0])),
     ("tanh", "a.tanh().tanh()", normal(2, 3)),
     ("relu", "a.relu().relu()", normal(4, 3)),
     ("a number beside a tensor", "2 + a", normal(5)),
@@ -1145,6 +1168,7 @@ for aspect, line, *arrays in [
     ("op and parents", "made_from(a * a)", normal(2)),
     ("op and parents", "made_from(b.exp())", normal(2), normal(2)),
     ("op and parents", "made_from(a)", normal(2)),
+    ("op and parents", "op(a)", normal(2)),
 ]:
     check.hidden.case(line, aspect=aspect, line=line, **named_case(arrays))
 ### END HIDDEN TESTS
@@ -1285,6 +1309,11 @@ def story_case(situation, no_grad, has_graph):
             with no_grad():
                 found["inside both"] = has_graph()
             found["after the inner block"] = has_graph()
+    elif situation == "an object that has no block yet":
+        later = no_grad()
+        found["while its block has not begun"] = has_graph()
+        with later:
+            found["inside"] = has_graph()
     elif situation == "an error in the block":
         came_through = False
         try:
@@ -1326,6 +1355,8 @@ for situation in ["a block in a block", "an error in the block"]:
 ### BEGIN HIDDEN TESTS
 check.hidden.case("a block, once more", situation="a block", a=b, b=a)
 check.hidden.case("no block at all", situation="no block", a=a, b=b)
+later = "an object that has no block yet"
+check.hidden.case(later, situation=later, a=a, b=b)
 ### END HIDDEN TESTS
 check.grade()
 
@@ -1391,6 +1422,7 @@ def formula_case(line):
 
 
 def probe(gradient_of, line, x):
+    gradient_of(formula_case(line), x)  # a second call starts as the first one did
     return gradient_of(formula_case(line), x)
 
 

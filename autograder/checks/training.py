@@ -25,9 +25,10 @@ def optimizer_steps(
 
     ``update(params, grads, state)`` returns new parameters and a new state. ``gradients`` has one
     entry for each step. ``params``, the first gradients and ``state`` themselves are handed to the
-    first call, so that a change of them shows; all steps that count work on copies. A dict that
-    ``update`` returned and later changes is the student's own: that change is shown by a new key in
-    ``state``. Raises ``Misfit`` when ``update`` does not return two values.
+    first call, so that a change of them shows; all steps that count work on copies. The second step
+    gets its gradients themselves, since a state of zeros may hide a change of the first ones. A
+    dict that ``update`` returned and later changes is the student's own: that change is shown by a
+    new key in ``state``. Raises ``Misfit`` when ``update`` does not return two values.
     """
     start, here = copy.deepcopy(params), copy.deepcopy(state)
     update(params, gradients[0], state)
@@ -35,7 +36,8 @@ def optimizer_steps(
     after: list[Any] = []
     for number, grads in enumerate(gradients):
         before = copy.deepcopy(here)
-        found = update(copy.deepcopy(start), copy.deepcopy(grads), here)
+        shown = grads if number == 1 else copy.deepcopy(grads)
+        found = update(copy.deepcopy(start), shown, here)
         if number == 1 and _numbers(here) != _numbers(before):
             _mark(state)
         # What the student keeps must not be what is changed next.
@@ -61,15 +63,20 @@ def pairs_in(
     names: str,
     axes: tuple[int | None, int | None] = (None, None),
     part: str = "",
+    *,
+    listed: bool = False,
 ) -> list[tuple[Any, Any]]:
     """The pairs that a function returned in a list or yielded one by one, as a list.
 
     ``names`` is for example ``"W, b"``; ``axes`` says how many axes each of the two must have;
     ``part`` is the name of ``returned`` where it is one of several values that came back.
+    With ``listed``, they must come in a list or tuple, which can be walked through again.
     Raises ``Misfit`` with a sentence for anything else.
     """
-    wanted = f"expected pairs ({names})."
+    wanted = f"expected {'a list of ' if listed else ''}pairs ({names})."
     sep = f" as {part}, " if part else ", "
+    if listed and not isinstance(returned, (list, tuple)):
+        raise Misfit(f"returned {kind(returned) if returned is not None else None}{sep}{wanted}")
     if returned is None or isinstance(returned, (dict, str, np.ndarray)):
         raise Misfit(f"returned {kind(returned) if returned is not None else None}{sep}{wanted}")
     try:
@@ -83,6 +90,8 @@ def pairs_in(
             many = f" of {len(entry)} entries" if isinstance(entry, (tuple, list)) else ""
             raise Misfit(f"has {kind(entry)}{many} in what it returned{sep}{wanted}")
         for name, part, number in zip(names.split(", "), entry, axes, strict=True):
+            if part is None:
+                raise Misfit(f"returned a pair whose {name} is None.")
             if number is not None and np.ndim(part) != number:
                 found = f"{name} has shape {np.shape(part)}, expected {number} axes."
                 raise Misfit(f"returned a pair whose {found}")

@@ -84,7 +84,7 @@ def init_params(layer_sizes, rng):
 @mistake(
     "init_params",
     "numbers-of-its-own",
-    "The weights do not come from rng: another seed gives the same ones.",
+    "The weights do not depend on rng: another seed gives the same ones.",
 )
 def init_params(layer_sizes, rng):
     mine = np.random.default_rng(0)
@@ -95,7 +95,7 @@ def init_params(layer_sizes, rng):
 @mistake(
     "init_params",
     "the-global-generator",
-    "The weights come from np.random, the generator of everybody: the same seed gives other ones.",
+    "The weights do not come from rng: the same seed gives other ones each time.",
 )
 def init_params(layer_sizes, rng):
     pairs = zip(layer_sizes, layer_sizes[1:])
@@ -518,7 +518,7 @@ def minibatches(X, y, batch_size, rng):
 @mistake(
     "minibatches",
     "the-global-generator",
-    "The order comes from np.random, the generator of everybody, and cannot be repeated with a seed.",
+    "The order does not come from rng: with the same seed it is another one each time.",
 )
 def minibatches(X, y, batch_size, rng):
     return _cut(X, y, np.random.permutation(len(X)), batch_size)
@@ -559,7 +559,7 @@ def minibatches(X, y, batch_size, rng):
 @mistake(
     "minibatches",
     "batches-shuffled",
-    "The batches are shuffled and not the samples: neighbors always stay together.",
+    "The batches are shuffled and not the samples: the same samples always share a batch.",
 )
 def minibatches(X, y, batch_size, rng):
     batches = _cut(X, y, np.arange(len(X)), batch_size)
@@ -635,10 +635,13 @@ def _run(params, X, y, epochs, batch_size, lr, lam, rng, **change):
         order = rng.permutation(len(X)) if change.get("shuffle", True) else np.arange(len(X))
         return _cut(X, y, order, batch_size)
 
-    history, every, kept = [], [], batches() if change.get("once") else None
+    made_once = change.get("once") or change.get("reorder")
+    history, every, kept = [], [], batches() if made_once else None
     velocity = [(0 * W, 0 * b) for W, b in params]
     for epoch in range(epochs):
         losses = []
+        if change.get("reorder"):
+            kept = [kept[i] for i in rng.permutation(len(kept))]
         for X_batch, y_batch in kept or batches():
             if change.get("drop") and len(y_batch) < batch_size:
                 continue
@@ -675,9 +678,19 @@ def train(params, X, y, epochs, batch_size, lr, lam, rng):
 
 @mistake(
     "train",
+    "batches-reordered",
+    "The batches change places from epoch to epoch, but the same samples share one. Make new batches "
+    "in each epoch.",
+)
+def train(params, X, y, epochs, batch_size, lr, lam, rng):
+    return _run(params, X, y, epochs, batch_size, lr, lam, rng, reorder=True)
+
+
+@mistake(
+    "train",
     "order-of-its-own",
-    "The order changes from epoch to epoch, but it does not come from rng: every seed gives the same "
-    "training.",
+    "The order changes from epoch to epoch, but rng does not decide about it. Whose random numbers "
+    "are these?",
 )
 def train(params, X, y, epochs, batch_size, lr, lam, rng):
     mine = np.random.default_rng(0)
@@ -691,6 +704,18 @@ def train(params, X, y, epochs, batch_size, lr, lam, rng):
 )
 def train(params, X, y, epochs, batch_size, lr, lam, rng):
     return _run(params, X, y, epochs, batch_size, lr, lam, rng, every=True)
+
+
+@mistake(
+    "train",
+    "parameters-overwritten",
+    "The parameters that were given are changed in place. Whoever wants to start there again cannot.",
+)
+def train(params, X, y, epochs, batch_size, lr, lam, rng):
+    trained, history = _run(params, X, y, epochs, batch_size, lr, lam, rng)
+    for (W, b), (W_new, b_new) in zip(params, trained):
+        W[:], b[:] = W_new, b_new
+    return params, history
 
 
 @mistake(
@@ -786,7 +811,8 @@ def train(params, X, y, epochs, batch_size, lr, lam, rng):
 @mistake(
     "train",
     "one-epoch",
-    "There is one epoch, whatever epochs says.",
+    "The parameters that come back made the steps of one epoch, whatever epochs says. Do they go on "
+    "from epoch to epoch, and does every epoch find batches?",
 )
 def train(params, X, y, epochs, batch_size, lr, lam, rng):
     return _run(params, X, y, 1, batch_size, lr, lam, rng)
@@ -1022,7 +1048,7 @@ def adam_update(params, grads, state, lr, beta1, beta2, eps):
 @mistake(
     "adam_update",
     "one-correction",
-    "m is corrected and v is not. Both averages start at zero.",
+    "v is not corrected. It starts at zero, as m does.",
 )
 def adam_update(params, grads, state, lr, beta1, beta2, eps):
     return _adam(
@@ -1225,6 +1251,18 @@ def adam_update(params, grads, state, lr, beta1, beta2, eps):
 
 @mistake(
     "adam_update",
+    "parameters-overwritten",
+    "The arrays of params are changed in place. Build new ones, as in sgd_update.",
+)
+def adam_update(params, grads, state, lr, beta1, beta2, eps):
+    new, kept = _adam(params, grads, state, lr, beta1, beta2, eps)
+    for (W, b), (W_new, b_new) in zip(params, new):
+        W[:], b[:] = W_new, b_new
+    return new, kept
+
+
+@mistake(
+    "adam_update",
     "state-overwritten",
     "The state that was given is changed, the dict or an array in it. Build new ones.",
 )
@@ -1284,7 +1322,8 @@ def l2_is_weight_decay(update):
 @mistake(
     "l2_is_weight_decay",
     "no-decay",
-    "The steps with and without the penalty are compared, and the decay is in neither of them.",
+    "The two ways do not differ in their decay. It belongs to the way without the penalty, and to "
+    "that one alone.",
 )
 def l2_is_weight_decay(update):
     W, with_penalty, without = _both(update)

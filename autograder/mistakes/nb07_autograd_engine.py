@@ -36,7 +36,7 @@ def typed():
 @mistake(
     "dL_dd",
     "own-value",
-    "The slope of a product for one factor is the other factor; here each factor has its own value.",
+    "The slope of a product for one factor is the other factor; here dL_dd is the value of d itself.",
 )
 def typed():
     return {"dL_dd": -1.5, "dL_dc": -4.5, "dL_da": -8.25, "dL_db": 9.0}
@@ -1172,7 +1172,8 @@ class no_grad:
 @mistake(
     "no_grad",
     "error-swallowed",
-    "An error in the block does not come through. What does the result of __exit__ tell Python?",
+    "An error in the block does not come through. Who catches it, or what does the result of __exit__ "
+    "tell Python?",
 )
 class no_grad:
     def __enter__(self):
@@ -1411,8 +1412,8 @@ def mlp_gradients(x, y, W1, W2, lam):
 @mistake(
     "mlp_gradients",
     "penalty-without-graph",
-    "J is right, but the gradients lack the penalty: it was computed from arrays, so no graph leads "
-    "to it.",
+    "J is right, but the gradients lack the penalty. Was it computed from tensors, and is backward() "
+    "called on the whole of J?",
 )
 def mlp_gradients(x, y, W1, W2, lam):
     penalty = lam / 2 * (np.sum(W1**2) + np.sum(W2**2))

@@ -166,3 +166,15 @@ def test_of_a_wrong_set_only_what_is_too_many_is_shown():
 def test_what_is_no_set_of_pairs_is_said_in_one_sentence(got, sentence):
     found = compare("edges", EDGES, got)
     assert found.verdict == "type" and found.summary.startswith(sentence)
+
+
+def test_a_wrong_word_is_said_beside_the_right_one_unless_it_was_typed():
+    found = compare("order", "new in every epoch", "the same in every epoch")
+    assert found.summary == "order is wrong."
+    assert found.details == (
+        "got      'the same in every epoch'",
+        "expected 'new in every epoch'",
+    )
+    assert compare("answer", "explodes", "vanishes", typed=True).summary == (
+        "answer is not 'vanishes'."
+    )

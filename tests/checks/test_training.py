@@ -53,6 +53,17 @@ def test_a_state_that_is_changed_later_shows_in_the_first_one():
     assert not clean
 
 
+def test_gradients_that_only_a_second_step_changes_show():
+    def careless(params, grads, velocity):
+        grads[0][0][:] += velocity  # zeros in the first step
+        return params, grads[0][0].copy()
+
+    gradients = copy.deepcopy(GRADIENTS)
+    optimizer_steps(careless, PARAMS, gradients, np.zeros((2, 3)))
+    assert gradients[1][0][0][0, 0] == 3.0
+    assert [grads[0][0][0, 0] for grads in (gradients[0], gradients[2])] == [1.0, 4.0]
+
+
 @pytest.mark.parametrize("returned", [PARAMS, (PARAMS, {}, 1), None])
 def test_other_than_two_values_is_said(returned):
     with pytest.raises(Misfit, match="expected 2 values: new parameters, a new state"):
@@ -83,12 +94,23 @@ def test_pairs_may_stand_in_a_list_or_come_one_by_one(returned):
         ([np.ones((2, 3))], "has a NumPy array of shape (2, 3) in what it returned, expected"),
         ([[1, 2, 3]], "has a list of 3 entries in what it returned, expected"),
         ([PAIR[::-1]], "returned a pair whose W has shape (2,), expected 2 axes."),
+        ([(PAIR[0], None)], "returned a pair whose b is None."),
     ],
 )
 def test_what_is_not_made_of_pairs_is_said(returned, sentence):
     with pytest.raises(Misfit) as raised:
         pairs_in(returned, "W, b", (2, 1))
     assert str(raised.value).startswith(sentence)
+
+
+def test_pairs_that_are_used_again_must_stand_in_a_list():
+    assert len(pairs_in((PAIR,), "W, b", listed=True)) == 1
+    with pytest.raises(
+        Misfit, match=r"returned a list_iterator, expected a list of pairs \(W, b\)"
+    ):
+        pairs_in(iter([PAIR]), "W, b", listed=True)
+    with pytest.raises(Misfit, match=r"returned None, expected a list of pairs"):
+        pairs_in(None, "W, b", listed=True)
 
 
 def test_a_generator_that_fails_is_not_taken_for_one_of_another_form():
