@@ -238,9 +238,11 @@ class Check:
         calls = self._call_each(self._subjects(), beside, self.cases)
         for case, made in zip(self.cases, calls, strict=True):
             case.expected, case.call, case.differences = self._expected(case), made, {}
-            for quantity, value in case.expected.items():
-                if found := self._compare(quantity, value, made):
-                    case.differences[quantity] = found
+        with np.errstate(all="ignore"):
+            for case in self.cases:
+                for quantity, value in case.expected.items():
+                    if found := self._compare(quantity, value, case.call):
+                        case.differences[quantity] = found
 
     def _expected(self, case: Case) -> dict[str, Any]:
         """PyTorch's side."""
@@ -253,15 +255,14 @@ class Check:
             if self.typed and not made.error:
                 return Difference("missing", quantity, f"{quantity} is not defined yet.")
             return None
-        with np.errstate(all="ignore"):
-            return compare(
-                quantity,
-                value,
-                made.values[quantity],
-                tolerance=self._tolerance.get(quantity),
-                typed=self.typed,
-                last_first=quantity in self._last_first,
-            )
+        return compare(
+            quantity,
+            value,
+            made.values[quantity],
+            tolerance=self._tolerance.get(quantity),
+            typed=self.typed,
+            last_first=quantity in self._last_first,
+        )
 
     @property
     def _many(self) -> bool:

@@ -1,23 +1,26 @@
 """A notebook as nbformat writes it, byte for byte, in a fraction of the time.
 
 nbformat copies the notebook in depth, validates it again and has Python's JSON module indent it,
-which is done in Python, value by value. Here only what changes is copied, and each line of text is
-written by the module's C code.
+which is done in Python, value by value. Here only what changes is copied, each line of text is
+written by the module's C code, and a cell that a whole class has alike is written once.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping
 from json.encoder import encode_basestring
 from typing import Any
 
 import nbformat
-from nbformat import NotebookNode
+from nbformat import NotebookNode, from_dict
 from nbformat.v4.nbjson import BytesEncoder
 from nbformat.v4.rwbase import split_lines, strip_transient
 
 MAJOR = 4
+# Texts of cells that many notebooks have alike; a course has some hundreds.
+MOST_KNOWN = 2048
 
 
 def written(notebook: NotebookNode) -> bytes:
@@ -28,19 +31,48 @@ def written(notebook: NotebookNode) -> bytes:
     if notebook.get("nbformat") != MAJOR:
         text: str = nbformat.writes(notebook)
     else:
-        text = _text(strip_transient(split_lines(_copied(notebook))), "\n")
+        head = _shallow(notebook)
+        head["cells"], head["metadata"] = [], _shallow(notebook.metadata)
+        parts = [
+            f"{encode_basestring(key)}: {_text(value, _newline(1))}"
+            for key, value in sorted(strip_transient(head).items())
+            if key != "cells"
+        ]
+        cells = f",{_newline(2)}".join(map(_cell, notebook.cells))
+        inside = f"[{_newline(2)}{cells}{_newline(1)}]" if cells else "[]"
+        parts.insert(sum(key < "cells" for key in head), f'"cells": {inside}')
+        text = "{" + _newline(1) + f",{_newline(1)}".join(parts) + _newline(0) + "}"
     return f"{text}\n".encode(errors="replace")
 
 
-def _copied(notebook: NotebookNode) -> NotebookNode:
-    """A copy down to the places that nbformat's own steps change on the way to a file."""
-    made = _shallow(notebook)
-    made["metadata"] = _shallow(notebook.metadata)
-    made["cells"] = [_copied_cell(cell) for cell in notebook.cells]
-    return made
+def _newline(level: int) -> str:
+    """A line break, and the blanks before what lies so deep."""
+    return "\n" + " " * level
+
+
+def _cell(cell: NotebookNode) -> str:
+    if cell.get("outputs"):
+        return _new_cell(_copied_cell(cell))
+    try:
+        key = json.dumps(cell)
+    except (TypeError, ValueError):
+        return _new_cell(_copied_cell(cell))
+    return _known_cell(key)
+
+
+@functools.lru_cache(maxsize=MOST_KNOWN)
+def _known_cell(text: str) -> str:
+    return _new_cell(from_dict(json.loads(text)))
+
+
+def _new_cell(cell: NotebookNode) -> str:
+    """The text of a cell, which nbformat's own steps change on the way to a file."""
+    alone = NotebookNode(cells=[cell], metadata=NotebookNode())
+    return _text(strip_transient(split_lines(alone)).cells[0], _newline(2))
 
 
 def _copied_cell(cell: NotebookNode) -> NotebookNode:
+    """A copy down to the places that change."""
     made = _shallow(cell)
     made["metadata"] = _shallow(cell.metadata)
     if "attachments" in cell:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import copy
 import shutil
 import signal
 import socket
@@ -53,8 +52,8 @@ class IsolatedEngine:
         if job.name not in self.plans or needs_kernel(job.notebook):
             return self.otherwise.execute(job)
         # Of the notebook, the outputs of cells are all that changes.
-        notebook = copy.copy(job.notebook)
-        notebook["cells"] = [copy.copy(cell) for cell in job.notebook.cells]
+        notebook = _shallow(job.notebook)
+        notebook["cells"] = [_shallow(cell) for cell in job.notebook.cells]
         with _Execution(self, job, notebook) as execution:
             execution.run()
         return Executed(notebook, "apart")
@@ -99,6 +98,12 @@ def _close() -> None:
         if _warmth[2] is not None:
             _warmth[2].close()
     _warmth = None
+
+
+def _shallow(node: NotebookNode) -> NotebookNode:
+    made = NotebookNode()
+    dict.update(made, node)
+    return made
 
 
 class _Execution:

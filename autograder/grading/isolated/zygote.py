@@ -49,6 +49,8 @@ def main() -> None:
     Standard input is a socket from the owner; when the owner is gone, so are all of them. The
     arguments are the number of the listening socket, and what to import before any message comes.
     """
+    # Collecting garbage between a thousand imports takes a tenth of their time and finds none.
+    gc.disable()
     owner = socket.socket(fileno=os.dup(0))
     listener = socket.socket(fileno=int(sys.argv[1]))
     _redirect(0, 1)
@@ -64,6 +66,7 @@ def main() -> None:
     _redirect(2)
     gc.collect()
     gc.freeze()
+    gc.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the owner to act on
     while True:
         ready, _, _ = select.select([owner, listener], [], [])
