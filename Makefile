@@ -32,7 +32,7 @@ test: lint
 mutants: $(READY)
 	$(BIN)/autograder validate --mutants
 
-# Some 20 minutes on a machine with nothing else to do. make bench BENCHFLAGS=--quick is a trial.
+# Some 30 minutes on a machine with nothing else to do. make bench BENCHFLAGS=--quick is a trial.
 bench: $(READY) $(BENCH_READY)
 	$(BIN)/python -m benchmarks.run $(BENCHFLAGS)
 
