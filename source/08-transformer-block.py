@@ -419,10 +419,9 @@ if written(layernorm_forward, token, gamma, beta, 1e-5, values=2):
 # *query* (what am I looking for?), a *key* (what do I offer?) and a *value* (what do I hand over?). One
 # matrix makes all three. `W_qkv` has 3d rows: first d rows for q, then d for k, then d for v.
 #
-# The d numbers of each are then cut into `n_heads` pieces of $s$ numbers, $s$ = d / `n_heads`,
-# one after the other.
-# The first s numbers belong to head 0, the next s to head 1. Each head works by itself. For one head,
-# with q, k and v of shape (T, s):
+# The d numbers of each are then cut into `n_heads` pieces, one after the other, of $s$ = d / `n_heads`
+# numbers. The first s numbers belong to head 0, the next s to head 1. Each head works by itself. For
+# one head, with q, k and v of shape (T, s):
 #
 # $$ S = \frac{q\,k^\top}{\sqrt s} \qquad P = \mathrm{softmax}(S + \text{mask}) \qquad O = P\,v $$
 #
@@ -673,8 +672,9 @@ if written(attention_forward, x, W_qkv, W_out, n_heads, values=2):
         print(f"largest number above the diagonal: {np.triu(reach, 1).max():.0e}")
 
 # %% [markdown]
-# *Picture: a grid of 8 by 8 squares, one for each pair of tokens. Only the lower left triangle with the
-# diagonal is bright; above the diagonal everything is dark, exactly zero. Drawn from your two functions.*
+# *Picture: a grid of 8 by 8 squares, one for each pair of tokens. The lower left triangle with the
+# diagonal has squares of all shades; above the diagonal every square is as dark as can be, exactly
+# zero. Drawn from your two functions.*
 #
 # No output token hears of a later one. That is what lets a model train on all positions of a text at
 # once: each position predicts its next letter without having seen it.
@@ -1350,9 +1350,8 @@ if ready:
 # %% [markdown]
 # ## Summary
 #
-# - A softmax row shares one denominator. What one probability gains the others lose, so the
-#   gradients of its scores sum to
-#   zero.
+# - A softmax row shares one denominator. What one probability gains the others lose, so the gradients
+#   of its scores sum to zero.
 # - Layer normalization takes two parts out of a gradient, along $(1, \dots, 1)$ and along the token, and
 #   divides by the size of the token.
 # - Attention backward is matrix products with the sides exchanged. The mask needs no line: a probability
