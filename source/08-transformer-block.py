@@ -26,6 +26,7 @@
 
 # %% nbgrader={"grade_id": "setup", "locked": true}
 import time
+from copy import deepcopy
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -229,8 +230,8 @@ if written(softmax_backward, np.eye(5), np.tile(p, (5, 1)), shape=(5, 5)):
 # $\gamma$ and $\beta$ are trained and have one number for each of the $d$ places. (Ba, Kiros and
 # Hinton, *Layer Normalization*, 2016.)
 #
-# **Backward.** Start with the last formula: $\gamma$ and $\beta$ meet every
-# token: their gradients are sums over all tokens. $d\hat x_i = dy_i\, \gamma_i$.
+# **Backward.** Start with the last formula. $\gamma$ and $\beta$ meet every token, so their gradients are
+# sums over all tokens. And $d\hat x_i = dy_i\, \gamma_i$.
 #
 # The step from $\hat x$ to $x$ takes more care. $x_j$ acts on $\hat x_i$ in three ways: as $x_i$ itself if
 # $i = j$, through $\mu$, and through $v$. With $s = \sqrt{v + \varepsilon}$ the three add up to
@@ -378,10 +379,11 @@ check.hidden.case(
 check.grade()
 
 # %% [markdown]
-# What does a gradient lose on its way through here? Two parts: the one along $(1, 1, \dots, 1)$ and the one
+# What does a gradient $d\hat x$ lose on its way to $dx$? Two parts: the one along $(1, 1, \dots, 1)$ and the one
 # along $\hat x$. A token that moves in these two directions comes out of the normalization unchanged, if
-# $\varepsilon$ is tiny. What remains is divided by the size of the token. The next cell makes a token louder and louder and measures the gradient that
-# arrives. How does the line run, and why does it bend on the left?
+# $\varepsilon$ is tiny. What remains is divided by the size of the token. The next cell makes a token
+# louder and louder and measures the gradient that arrives. How does the line run, and why does it bend
+# on the left?
 
 # %%
 rng = np.random.default_rng(103)
@@ -417,12 +419,13 @@ if written(layernorm_forward, token, gamma, beta, 1e-5, values=2):
 # *query* (what am I looking for?), a *key* (what do I offer?) and a *value* (what do I hand over?). One
 # matrix makes all three. `W_qkv` has 3d rows: first d rows for q, then d for k, then d for v.
 #
-# The d numbers of each are then cut into `n_heads` pieces of $s = d / h$ numbers, one after the other.
-# The first s numbers belong to head 0, the next s to head 1. Each head works by itself. For one head,
-# with q, k and v of shape (T, s):
+# The d numbers of each are then cut into `n_heads` pieces, one after the other, of $s$ = d / `n_heads`
+# numbers. The first s numbers belong to head 0, the next s to head 1. Each head works by itself. For
+# one head, with q, k and v of shape (T, s):
 #
 # $$ S = \frac{q\,k^\top}{\sqrt s} \qquad P = \mathrm{softmax}(S + \text{mask}) \qquad O = P\,v $$
 #
+# - $S$ and $P$ are (T, T): a row for each token that asks, a column for each that answers. $O$ is (T, s).
 # - $S_{ij}$ says how well the key of token $j$ fits the query of token $i$. A sum of $s$ products has a
 #   variance of about $s$; the root brings it back to 1, so that softmax is not too sure of itself.
 # - **Causal:** token $i$ may look at itself and at tokens before it. The mask is $-\infty$ for $j > i$
@@ -455,7 +458,7 @@ print("head 0 of 3:\n", split_heads(example, 3)[0, 0])
 print("head 2 of 3:\n", split_heads(example, 3)[0, 2])
 
 # %% [markdown]
-# **Backward.** Read the forward lines from the last to the first. Three of them are matrix products, and
+# **Backward.** Read the forward lines from the last to the first. Four of them are matrix products, and
 # for $C = A B$ there is one rule (notebook 07): $dA = dC\, B^\top$ and $dB = A^\top dC$.
 #
 # | forward line | backward gives |
@@ -644,8 +647,8 @@ check.grade()
 
 # %% [markdown]
 # In notebook 03 you asked the feed-forward network which tokens hear which, and only the diagonal was
-# bright. Ask attention the same. An upstream gradient goes in at **one** token $t$ of the output. Row
-# $t$ of the picture is the size of $dx$ at each token $s$. Where do you expect nothing at all?
+# bright. Ask attention the same. An upstream gradient goes in at **one** token $i$ of the output. Row
+# $i$ of the picture is the size of $dx$ at each token $j$. Where do you expect nothing at all?
 
 # %%
 rng = np.random.default_rng(105)
@@ -663,14 +666,15 @@ if written(attention_forward, x, W_qkv, W_out, n_heads, values=2):
         fig, ax = plt.subplots(figsize=(4.2, 3.4))
         image = ax.imshow(reach, cmap="cividis")
         fig.colorbar(image, label="size of dx")
-        ax.set(xlabel="token s of x", ylabel="token t of out", title="Which tokens hear which?")
+        ax.set(xlabel="token j of x", ylabel="token i of out", title="Which tokens hear which?")
         ax.grid(False)
         plt.show()
         print(f"largest number above the diagonal: {np.triu(reach, 1).max():.0e}")
 
 # %% [markdown]
-# *Picture: a grid of 8 by 8 squares, one for each pair of tokens. Only the lower left triangle with the
-# diagonal is bright; above the diagonal everything is dark, exactly zero. Drawn from your two functions.*
+# *Picture: a grid of 8 by 8 squares, one for each pair of tokens. The lower left triangle with the
+# diagonal has squares of all shades; above the diagonal every square is as dark as can be, exactly
+# zero. Drawn from your two functions.*
 #
 # No output token hears of a later one. That is what lets a model train on all positions of a text at
 # once: each position predicts its next letter without having seen it.
@@ -714,7 +718,7 @@ def pytorch_block(x, params, n_heads):
 # %% [markdown]
 # ### Exercise: `transformer_block_forward(x, params, n_heads)` and `transformer_block_backward(dy, cache)`
 #
-# **What it is for.** What every large language model repeats, forward and backward.
+# **What it is for.** What large language models repeat, forward and backward.
 #
 # | symbol | shape | meaning |
 # |---|---|---|
@@ -730,7 +734,7 @@ def pytorch_block(x, params, n_heads):
 # Call your functions. From notebook 03 the setup cell has `ffn_forward_batch(X, W1, b1, W2, b2)`, which
 # returns `Y, cache`, and `ffn_backward_batch(dY, cache)`, which returns `dW1, db1, dW2, db2, dX`.
 #
-# One case of the check is as large as a block of GPT-2's smallest model: (2, 10, 768) with 12 heads. Points:
+# One case of the check is as wide as a block of GPT-2's smallest model: (2, 10, 768) with 12 heads. Points:
 # 4 for `y`, 3 for `dx`, 5 for `grads`: half a point for each of the ten.
 #
 # **12 points · 20 minutes · difficulty 2 of 3**
@@ -949,7 +953,7 @@ if written(transformer_block_forward, x, large, 12, values=2):
 # | `new_params` | dict | the fifteen after the step, new arrays under the same keys |
 # | `loss` | () | the loss **before** the step |
 #
-# The check makes several steps with your function. Points: 4 for the loss of the first step. For the
+# `softmax` and `log_softmax` are ready. The check makes several steps with your function. Points: 4 for the loss of the first step. For the
 # parameters after it, in the order of the backward pass: 3 for `W_vocab`, `gamma3`, `beta3`; 3 for the ten
 # of the block; 4 for `P` and `E`. And 1 for the losses of all steps.
 #
@@ -1056,13 +1060,16 @@ def pytorch(params, batches, lr, n_heads):
     return losses[0], *parts_case(after), losses
 
 
-# The first step gets params themselves, so that a change of them shows.
+# The first step gets params themselves, so that a change of them shows. What it returned is copied
+# before the next step can change it. Without all parameters there is no next step.
 def probe(train_step, params, batches, lr, n_heads):
     losses, after, here = [], None, params
     for tokens in batches:
         here, loss = two_values(train_step(here, tokens, lr, n_heads), "new_params, loss")
         losses.append(loss)
-        after = here if after is None else after
+        after = deepcopy(here) if after is None else after
+        if not isinstance(here, dict) or params.keys() - here.keys():
+            break
     return losses[0], *parts_case(after), losses
 
 
@@ -1215,7 +1222,7 @@ if ready:
 
 # %% nbgrader={"grade_id": "write", "locked": true}
 def next_letter(params, so_far, rng):
-    """One more character, drawn from what the model expects behind ``so_far``."""
+    """One more character, drawn from what the model expects after ``so_far``."""
     inputs = np.array([[number_of[letter] for letter in so_far[-T:]]])
     x = params["E"][inputs] + params["P"][: inputs.shape[1]]
     y, _ = transformer_block_forward(x, params, n_heads)
@@ -1343,8 +1350,8 @@ if ready:
 # %% [markdown]
 # ## Summary
 #
-# - A softmax row shares one denominator. What one score gains the others lose, so its gradients sum to
-#   zero.
+# - A softmax row shares one denominator. What one probability gains the others lose, so the gradients
+#   of its scores sum to zero.
 # - Layer normalization takes two parts out of a gradient, along $(1, \dots, 1)$ and along the token, and
 #   divides by the size of the token.
 # - Attention backward is matrix products with the sides exchanged. The mask needs no line: a probability

@@ -365,10 +365,12 @@ def _factor(name: str, pairs: Sequence[Pair]) -> Diagnosis | None:
             "general/mean-for-sum",
             f"Every number of {name} is divided by the number of tokens. Where do you take a mean?",
         )
-    if len(pairs) > 1 and _equal(factors, factors[:1] * len(factors)):
+    said = f"{factors[0]:.4g}" if factors else ""
+    # A factor that reads as 1 would be told to somebody whose numbers differ.
+    if len(pairs) > 1 and said != "1" and _equal(factors, factors[:1] * len(factors)):
         return Diagnosis(
             "general/constant-factor",
-            f"Every number of {name} is {factors[0]:.4g} times the expected one.",
+            f"Every number of {name} is {said} times the expected one.",
         )
     return None
 

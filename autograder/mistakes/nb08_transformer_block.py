@@ -124,7 +124,7 @@ def softmax_backward(dprobs, probs):
 success_note(
     "layernorm_forward",
     "With gamma at 1 and a tiny eps, dx is at right angles to (1, …, 1) and to the token itself: "
-    "a shift or a stretch of the token changes nothing behind the normalization.",
+    "a shift or a stretch of the token changes nothing after the normalization.",
 )
 
 
@@ -329,6 +329,17 @@ def layernorm_backward(dy, cache):
 
 @mistake(
     "layernorm_forward",
+    "variance-term-added",
+    "The third term of dx is added. Look at its sign in the derivative.",
+)
+def layernorm_backward(dy, cache):
+    _, dgamma, dbeta = _ln_back(dy, cache)
+    dx_hat, x_hat = dy * cache["gamma"], cache["x_hat"]
+    return (dx_hat - _mean(dx_hat) + x_hat * _mean(dx_hat * x_hat)) / cache["s"], dgamma, dbeta
+
+
+@mistake(
+    "layernorm_forward",
     "gamma-at-the-end",
     "gamma multiplies dx at the end. It belongs to dy, before the two means are taken.",
 )
@@ -515,7 +526,7 @@ right_pair(attention_forward, attention_backward)
 @mistake(
     "attention_forward",
     "no-mask",
-    "There is no mask: every token sees the tokens behind it too.",
+    "There is no mask: every token sees the tokens that come after it too.",
 )
 def attention_forward(x, W_qkv, W_out, n_heads):
     q, k, v = _qkv(x, W_qkv, n_heads)
@@ -524,7 +535,7 @@ def attention_forward(x, W_qkv, W_out, n_heads):
 
 @mistake(
     "attention_forward",
-    "mask-behind-softmax",
+    "mask-after-softmax",
     "The mask acts on the probabilities, so the rows no longer sum to 1. It acts on the scores.",
 )
 def attention_forward(x, W_qkv, W_out, n_heads):
@@ -568,7 +579,7 @@ def attention_forward(x, W_qkv, W_out, n_heads):
 @mistake(
     "attention_forward",
     "mask-turned-around",
-    "Each token sees itself and the tokens behind it. The triangle is the other one.",
+    "Each token sees itself and the tokens that come after it. The triangle is the other one.",
 )
 def attention_forward(x, W_qkv, W_out, n_heads):
     q, k, v = _qkv(x, W_qkv, n_heads)
@@ -752,6 +763,32 @@ def attention_backward(dout, cache):
 
 @mistake(
     "attention_forward",
+    "each-with-itself",
+    "dq multiplies by the queries and dk by the keys. In a product each factor receives the other one.",
+)
+def attention_backward(dout, cache):
+    dW_out, dheads = _to_heads(dout, cache)
+    dS = _to_scores(dheads, cache)
+    dv = _turned(cache["probs"]) @ dheads
+    dx, dW_qkv = _to_input(dS @ cache["q"], _turned(dS) @ cache["k"], dv, cache)
+    return dx, dW_qkv, dW_out
+
+
+@mistake(
+    "attention_forward",
+    "other-scale-backward",
+    "dq and dk are divided by the root of d. What were the scores divided by in the forward pass?",
+)
+def attention_backward(dout, cache):
+    dW_out, dheads = _to_heads(dout, cache)
+    dS = _to_scores(dheads, cache) * np.sqrt(dheads.shape[-1] / dout.shape[-1])
+    dv = _turned(cache["probs"]) @ dheads
+    dx, dW_qkv = _to_input(dS @ cache["k"], _turned(dS) @ cache["q"], dv, cache)
+    return dx, dW_qkv, dW_out
+
+
+@mistake(
+    "attention_forward",
     "dq-and-dk-exchanged",
     "The gradients of queries and keys stand in each other's place.",
 )
@@ -904,7 +941,7 @@ right_pair(transformer_block_forward, transformer_block_backward)
 @mistake(
     "transformer_block_forward",
     "post-ln",
-    "The normalizations stand behind the additions. In pre-LN order they stand in the branches.",
+    "The normalizations stand after the additions. In pre-LN order they stand in the branches.",
 )
 def transformer_block_forward(x, params, n_heads):
     heard, attention = _attend(x, params["W_qkv"], params["W_out"], n_heads)
@@ -1121,6 +1158,18 @@ def transformer_block_backward(dy, cache):
 
 @mistake(
     "transformer_block_forward",
+    "dy-for-da",
+    "dx is dy and what comes back through attention. What the feed-forward network handed to the "
+    "stream is not in it.",
+)
+def transformer_block_backward(dy, cache):
+    through_ffn, second = _ffn_branch(dy, cache)
+    through_attention, first = _attention_branch(dy + through_ffn, cache)
+    return dy + through_attention, first | second
+
+
+@mistake(
+    "transformer_block_forward",
     "branch-forgotten-in-dx",
     "What comes back through attention is not in dx, although x went into that branch.",
 )
@@ -1254,6 +1303,28 @@ def train_step(params, tokens, lr, n_heads):
 def train_step(params, tokens, lr, n_heads):
     loss, grads, _ = _loss_and_grads(params, tokens, n_heads)
     return _down(params, grads, (tokens.shape[1] - 1) * lr), loss
+
+
+@mistake(
+    "train_step",
+    "divided-by-positions-only",
+    "The gradient at the logits is divided by the length of a sequence. The mean runs over the "
+    "positions of all sequences.",
+)
+def train_step(params, tokens, lr, n_heads):
+    loss, grads, _ = _loss_and_grads(params, tokens, n_heads)
+    return _down(params, grads, lr * len(tokens)), loss
+
+
+@mistake(
+    "train_step",
+    "only-the-loss-summed",
+    "The loss that is returned is a sum over all positions, and its gradients are not. The card asks "
+    "for the mean.",
+)
+def train_step(params, tokens, lr, n_heads):
+    loss, grads, _ = _loss_and_grads(params, tokens, n_heads)
+    return _down(params, grads, lr), loss * tokens[:, 1:].size
 
 
 @mistake(
@@ -1392,6 +1463,16 @@ def train_step(params, tokens, lr, n_heads):
 
 @mistake(
     "train_step",
+    "embeddings-stay",
+    "E is not moved by the step. Its rows were looked up, so they have a gradient too.",
+)
+def train_step(params, tokens, lr, n_heads):
+    loss, grads, _ = _loss_and_grads(params, tokens, n_heads)
+    return _down(params, grads, lr) | {"E": params["E"].copy()}, loss
+
+
+@mistake(
+    "train_step",
     "tables-stay",
     "Neither E nor P is moved by the step. dx goes on to both of them.",
 )
@@ -1443,7 +1524,8 @@ def train_step(params, tokens, lr, n_heads):
 @mistake(
     "train_step",
     "in-place",
-    "The arrays that came in are changed, so the caller's old parameters are gone. Make new ones.",
+    "What came in as params is changed, so the caller's old parameters are gone. Make a new dict of "
+    "new arrays.",
 )
 def train_step(params, tokens, lr, n_heads):
     loss, grads, _ = _loss_and_grads(params, tokens, n_heads)

@@ -583,6 +583,15 @@ def test_float32_is_no_constant_factor():
     assert points == 0 and diagnosis is None
 
 
+def test_a_factor_that_reads_as_one_is_not_told():
+    cases = [np.array([0.1, 0.7, 0.3]) * k for k in (1.0, 1.3, 2.1)]
+    for off, told in [(1 + 1e-5, False), (1.01, True)]:
+        points, diagnosis = one_argument(
+            "same", lambda z, off=off: off * z, lambda z: 1 * z, cases, returns={"a": 1}
+        )
+        assert points == 0 and (diagnosis is not None) == told
+
+
 def test_a_view_is_not_named_as_the_reason_of_a_raise():
     def student(z):
         return z if len(z) == 1 else max(0.0, z)
