@@ -13,7 +13,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -87,15 +87,12 @@ class KernelEngine:
     def execute(self, job: Job) -> Executed:
         """See ``Engine.execute``."""
         notebook = copy.deepcopy(job.notebook)
-        with (
-            memory_limit(self.limits.memory_bytes),
-            tempfile.TemporaryDirectory(prefix="autograder-") as scratch,
-        ):
+        with tempfile.TemporaryDirectory(prefix="autograder-") as scratch:
             for name, data in job.files.items():
                 path = Path(scratch) / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(data)
-            execute_in(notebook, Path(scratch), self.limits, self.config)
+            execute_in(notebook, Path(scratch), self.limits, self.config, _MemoryBoundExecute)
         return Executed(notebook, "unconfined")
 
     def layers(self) -> list[dict[str, Any]]:
@@ -103,7 +100,7 @@ class KernelEngine:
         return [
             {"layer": "cell and notebook time limits", "in_force": True},
             {"layer": "output limit", "in_force": True},
-            {"layer": "memory limit", "in_force": sys.platform != "win32"},
+            {"layer": "memory limit", "in_force": sys.platform == "linux"},
             {"layer": "scratch folder", "in_force": True},
             {"layer": "own process for student code, apart from the tests", "in_force": False},
             {"layer": "no access to files, network and gradebook", "in_force": False},
@@ -191,6 +188,21 @@ class BoundedExecute(Execute):  # type: ignore[misc]
         return super().process_message(msg, cell, cell_index)
 
 
+class _MemoryBoundExecute(BoundedExecute):
+    """The same, with a bound for the address space of the kernel, on Linux."""
+
+    def start_new_kernel(self, **kwargs: Any) -> None:
+        """The limit is set on the kernel from outside: this process keeps its own."""
+        super().start_new_kernel(**kwargs)
+        if sys.platform == "linux":
+            import resource
+
+            pid = self.km.provisioner.process.pid
+            _, hard = resource.prlimit(pid, resource.RLIMIT_AS)
+            known = [n for n in (self._limits.memory_bytes, hard) if n != resource.RLIM_INFINITY]
+            resource.prlimit(pid, resource.RLIMIT_AS, (min(known), hard))
+
+
 def _make_sound(notebook: NotebookNode) -> None:
     """What a kernel sends is the student's to choose; keep what a notebook file can hold."""
     try:
@@ -233,23 +245,3 @@ def _mark_unreached(notebook: NotebookNode, first: int, name: str, sentence: str
         if cell.cell_type == "code":
             cell.outputs = [*cell.get("outputs", []), new_output("error")]
             cell.outputs[-1].update(ename=name, evalue=sentence, traceback=[f"{name}: {sentence}"])
-
-
-@contextlib.contextmanager
-def memory_limit(size: int) -> Iterator[None]:
-    """Bound the address space of the kernels that start meanwhile; afterward, nothing is bounded.
-
-    A process that would keep the limit for itself would hand it on to whatever it starts later.
-    """
-    if sys.platform == "win32":
-        yield
-        return
-    import resource
-
-    before, hard = resource.getrlimit(resource.RLIMIT_AS)
-    known = [limit for limit in (size, before, hard) if limit != resource.RLIM_INFINITY]
-    resource.setrlimit(resource.RLIMIT_AS, (min(known), hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, (before, hard))
