@@ -5,12 +5,15 @@ from __future__ import annotations
 import ast
 import builtins
 import functools
+import re
 import symtable
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 
 # With these, a program may use names that do not stand in it.
 REFLECTIVE = frozenset({"globals", "locals", "vars", "eval", "exec", "__import__"})
+# Whatever may be ``x += 1``, with any operator.
+ADDS = re.compile(r"[-+*/%@&|^<>]=")
 BUILTINS = frozenset(vars(builtins)) | {"display", "get_ipython"}
 
 
@@ -141,7 +144,7 @@ def _needs(body: Sequence[ast.stmt], bound: set[str]) -> set[str]:
 @functools.lru_cache(maxsize=4096)
 def names_read(source: str) -> frozenset[str]:
     """The global names that a cell reads anywhere; none where it is no Python."""
-    return frozenset(_read(source, parse(source), top=True, nested=True))
+    return frozenset(_read(source, None, top=True, nested=True))
 
 
 def read_names(tree: ast.Module, *, top: bool = False, nested: bool = False) -> set[str]:
@@ -149,7 +152,7 @@ def read_names(tree: ast.Module, *, top: bool = False, nested: bool = False) -> 
     return _read(ast.unparse(tree), tree, top=top, nested=nested)
 
 
-def _read(source: str, tree: ast.Module, *, top: bool, nested: bool) -> set[str]:
+def _read(source: str, tree: ast.Module | None, *, top: bool, nested: bool) -> set[str]:
     both = top == nested
     names: set[str] = set()
     try:
@@ -169,8 +172,8 @@ def _read(source: str, tree: ast.Module, *, top: bool, nested: bool) -> set[str]
             # A function that says ``global x`` may say ``x += 1``.
             names |= {s.get_name() for s in table.get_symbols() if s.is_declared_global()}
         waiting += table.get_children()
-    if top or both:
-        names |= set(_added_to(tree))
+    if (top or both) and ADDS.search(source):
+        names |= set(_added_to(parse(source) if tree is None else tree))
     return names
 
 

@@ -101,12 +101,11 @@ class Servers:
         (self.folder / "rehearsal").mkdir()
         opened = {name: open_modules(plan.imports) for name, plan in plans.items()}
         for role, started in self._launch.started.items():
-            order: dict[str, Any] = {"role": role, "imports": [], "calls": [], "plans": {}}
+            order: dict[str, Any] = {"role": role, "calls": [], "plans": {}}
             order |= {"walls": None, "opened": opened, "scratch": str(self.folder / "rehearsal")}
             if role != PLAIN:
                 order["calls"] = [list(call) for call in preload.calls]
             if role == JUDGE:
-                order["imports"] = sorted({n for plan in plans.values() for n in plan.imports})
                 order["calls"] += map(list, preload.judge_calls)
                 order["plans"] = {name: _for_the_judge(plan) for name, plan in plans.items()}
             else:

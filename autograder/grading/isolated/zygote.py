@@ -142,7 +142,6 @@ def _warm_up(order: dict[str, Any]) -> Warm:
         import autograder.grading.isolated.student  # noqa: F401
 
         matplotlib.use("module://autograder.grading.isolated.figures")
-    _import(order["imports"])
     for module, function in order["calls"]:
         getattr(importlib.import_module(module), function)()
     for name, plan in order["plans"].items():
