@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 from collections.abc import Mapping, Sequence
@@ -29,6 +30,8 @@ class Zygote:
         try:
             self._control.connect(str(path))
             receive(self._control)
+            if hasattr(os, "sched_getaffinity"):
+                send(self._control, ["stay", sorted(os.sched_getaffinity(0))])
         except (OSError, EOFError) as error:
             raise NoKernelError(f"The warm process at {path} is gone; grade it again.") from error
 

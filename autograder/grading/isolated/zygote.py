@@ -113,6 +113,8 @@ def _serve(warm: Warm, worker: socket.socket, owner: socket.socket) -> None:
             for descriptor in descriptors:
                 os.close(descriptor)
             send(worker, pid)
+        elif order[0] == "stay":  # on the processors of the worker
+            os.sched_setaffinity(0, order[1])
         elif order[0] == "signal":
             if order[1] in alive:
                 os.kill(order[1], order[2])

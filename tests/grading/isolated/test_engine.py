@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from autograder.grading.isolated.engine import IsolatedEngine
+from autograder.grading.isolated.warmth import Warmth
 from autograder.grading.limits import DEAD, TIMEOUT
 from tests.grading.isolated.conftest import SOLVED, Graded, text
 
@@ -297,3 +300,16 @@ def test_ipythons_own_syntax_goes_to_a_kernel(engine, notebook) -> None:  # type
         changed = copy.deepcopy(notebook)
         changed.cells[1].source = source
         assert needs_kernel(changed) is needed, source
+
+
+def test_the_processes_of_a_notebook_stay_where_their_worker_is(engine: IsolatedEngine) -> None:
+    usable = os.sched_getaffinity(0)
+    servers = engine.started()
+    os.sched_setaffinity(0, {min(usable)})
+    warmth = Warmth(servers.folder)
+    try:
+        assert os.sched_getaffinity(warmth.judge().pid) == {min(usable)}
+    finally:
+        os.sched_setaffinity(0, usable)
+        warmth.close()
+        servers.close()
