@@ -435,18 +435,19 @@ def main(
         bench = Bench(Path(folder), sizes, say=lambda text: print(text, file=sys.stderr))
         for name in only or MEASURES:
             rows += MEASURES[name](bench)
+            # As they come: whoever stops a long run keeps what it has measured.
+            if json_file is not None:
+                result = {
+                    "machine": machine,
+                    "sizes": asdict(sizes),
+                    "rows": [asdict(row) for row in rows],
+                    "measured": bench.raw,
+                }
+                json_file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+            if table_file is not None:
+                text = table_file.read_text(encoding="utf-8")
+                table_file.write_text(with_table(text, machine, rows), encoding="utf-8")
     Console(width=None if sys.stdout.isatty() else 160).print(table(rows))
-    if json_file is not None:
-        result = {
-            "machine": machine,
-            "sizes": asdict(sizes),
-            "rows": [asdict(row) for row in rows],
-            "measured": bench.raw,
-        }
-        json_file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    if table_file is not None:
-        text = table_file.read_text(encoding="utf-8")
-        table_file.write_text(with_table(text, machine, rows), encoding="utf-8")
 
 
 def same_points(ours: CourseFolder, theirs: CourseFolder) -> tuple[int, int]:
