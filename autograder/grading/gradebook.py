@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
@@ -39,8 +41,8 @@ from autograder.grading.ledger import (
 from autograder.grading.marking import Sheet
 from autograder.grading.standings import Standing, Standings
 
-# nbgrader's generate_assignment up to the step that writes the cells to the gradebook.
-ENTER = (LockCells, ClearSolutions, ClearOutput, CheckCellMetadata, ComputeChecksums, SaveCells)
+# nbgrader's generate_assignment up to the step that writes the cells to the gradebook, SaveCells.
+PREPARE = (LockCells, ClearSolutions, ClearOutput, CheckCellMetadata, ComputeChecksums)
 SQLITE = "sqlite:///"
 
 
@@ -87,7 +89,7 @@ class Gradebook:
 
         Raises ``UserError`` when the gradebook has grades for other cells under this name.
         """
-        with self._said_in_a_sentence():
+        with self._said_in_a_sentence(), _one_at_a_time(self.course.root):
             make_tables(self.url)
             # Of a gradebook that holds nobody, nothing can be lost that cannot be made again.
             fast = not_waiting_for_the_disk() if holds_nobody(self.url) else nullcontext()
@@ -96,6 +98,7 @@ class Gradebook:
 
     def _enter(self, assignment: str) -> list[Sheet]:
         sheets: list[Sheet] = []
+        known: dict[str, dict[str, str]] = {}
         with self.session() as database:
             database.update_or_create_assignment(assignment)
             for name in self.course.notebooks(assignment):
@@ -103,14 +106,19 @@ class Gradebook:
                 sheet = Sheet(assignment, name, notebook)
                 with contextlib.suppress(MissingEntry):
                     stored = database.find_notebook(name, assignment)
-                    known = {cell.name for cell in stored.source_cells}
-                    if known != sheet.cell_names:
+                    known[name] = {cell.name: cell.checksum for cell in stored.source_cells}
+                    if known[name].keys() != sheet.cell_names:
                         _require_no_submissions(stored, name, self.url)
                 sheets.append(sheet)
-        return [
-            Sheet(assignment, s.name, self._run(ENTER, s.notebook, assignment, s.name))
-            for s in sheets
-        ]
+        entered: list[Sheet] = []
+        for sheet in sheets:
+            notebook = self._run(PREPARE, sheet.notebook, assignment, sheet.name)
+            # Where nobody has handed in yet, nbgrader removes the cells and makes them anew, while
+            # another run may be using them. Cells that are there already stay.
+            if known.get(sheet.name) != _checksums(notebook):
+                notebook = self._run((SaveCells,), notebook, assignment, sheet.name)
+            entered.append(Sheet(assignment, sheet.name, notebook))
+        return entered
 
     def ledger(self, assignment: str) -> Ledger:
         """Where the points of this assignment are written."""
@@ -165,6 +173,30 @@ class Gradebook:
             for step in steps:
                 notebook, resources = step(config=self.config).preprocess(notebook, resources)
         return notebook
+
+
+def _checksums(notebook: NotebookNode) -> dict[str, str]:
+    """By grade id, what nbgrader knows a cell by: its kind, its points and its text."""
+    marked = [cell.metadata.nbgrader for cell in notebook.cells if "nbgrader" in cell.metadata]
+    return {mark.grade_id: mark.get("checksum") for mark in marked}
+
+
+@contextlib.contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """nbgrader looks first and writes then; of two runs that start at once, one waits here."""
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        # Said outright: a process that was forked meanwhile has the descriptor too.
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        os.close(descriptor)
 
 
 @contextlib.contextmanager

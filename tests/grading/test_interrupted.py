@@ -15,6 +15,7 @@ import nbformat
 import pytest
 
 from autograder.course import CourseFolder, read_source, released_notebook
+from autograder.grading.gradebook import Gradebook
 from tests.grading.conftest import BIN, run
 from tests.grading.isolated.conftest import SOURCE
 
@@ -161,3 +162,21 @@ def test_two_runs_at_once_end_with_the_same_gradebook(
     assert [process.wait(240) for process in runs] == [0, 0]
     assert in_gradebook(course) == points
     assert len(graded_files(course)) == STUDENTS
+
+
+def test_cells_that_the_gradebook_has_are_not_made_anew(
+    ungraded: CourseFolder, tmp_path: Path
+) -> None:
+    """Another run may be writing points for them."""
+    course = copied(ungraded, tmp_path)
+
+    def cells() -> list[object]:
+        Gradebook.open(course).enter(NAME)
+        with contextlib.closing(sqlite3.connect(course.root / "gradebook.db")) as database:
+            return database.execute("select id, name, type from base_cell order by 1").fetchall()
+
+    first = cells()
+    assert first and cells() == first
+    text = course.source_text(NAME)
+    text.write_text(text.read_text().replace('"points": 3', '"points": 4'))
+    assert cells() != first
