@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,8 +16,13 @@ def show_progress(notebook: Path, cell_seconds: float | None) -> bool:
     """Run a notebook, print the table, and say whether all visible checks passed."""
     limits = Limits(cell_seconds=cell_seconds or Limits.cell_seconds)
     with bar("checking") as progress:
-        results = check_notebook(notebook, limits, progress)
-    # Only now, so that the notebook does not wait for it.
+
+        def follow(done: int, total: int) -> None:
+            if done == 0:  # the process of the notebook imports, too: neither waits for the other
+                importlib.import_module("autograder.reports.table")
+            progress(done, total)
+
+        results = check_notebook(notebook, limits, follow)
     from autograder.reports.table import progress_table
 
     console().print(progress_table(results))

@@ -111,17 +111,25 @@ class Bench:
         """Measure a command and keep the figures under ``label``."""
         self.say(label)
         options.setdefault("environment", ENVIRONMENT)
+        options.setdefault("memory", False)
         measured = measure([str(word) for word in command], **options)
         self.raw[label] = asdict(replace(measured, output=measured.output[-500:]))
         return measured
 
     def ours(
-        self, label: str, course: CourseFolder, name: str = NOTEBOOK, *, core: int | None = None
+        self,
+        label: str,
+        course: CourseFolder,
+        name: str = NOTEBOOK,
+        *,
+        core: int | None = None,
+        memory: bool = False,
     ) -> Measured:
         """``autograder grade`` of a class, from its start to its end."""
         workers = self.sizes.workers if core is None else 1
         command = [BIN / "autograder", "grade", name, "--course", course.root]
-        measured = self.run(f"{label}: engine", [*command, "--workers", workers], core=core)
+        command += ["--workers", workers]
+        measured = self.run(f"{label}: engine", command, core=core, memory=memory)
         if measured.status != 0:
             raise typer.Exit(_failed(label, measured))
         return measured
@@ -358,7 +366,7 @@ class Bench:
         before: tuple[int, Measured] | None = None
         for size in self.sizes.scale:
             course = self.make(f"scale {size}", size)
-            measured = self.ours(f"scale {size}", course)
+            measured = self.ours(f"scale {size}", course, memory=True)
             shutil.rmtree(course.root)
             more, ratio = "", ""
             if before is not None:

@@ -696,7 +696,9 @@ rng = np.random.default_rng(32)
 def pytorch(dy, x, W, b, activation_fn, activation_grad_fn):
     z = torch.nn.functional.linear(x, W, b)
     y = activation_fn(z)
-    return torch.autograd.grad(y, (W, b, x), grad_outputs=dy)
+    # A number whose gradient with respect to y is dy.
+    J = (dy * y).sum()
+    return torch.autograd.grad(J, (W, b, x))
 
 
 def backward_case(n_in, n_out, activation_fn, activation_grad_fn):
@@ -829,7 +831,8 @@ rng = np.random.default_rng(33)
 def pytorch(dY, X, W, b, activation_fn, activation_grad_fn):
     Z = torch.nn.functional.linear(X, W, b)
     Y = activation_fn(Z)
-    return torch.autograd.grad(Y, (W, b, X), grad_outputs=dY)
+    J = (dY * Y).sum()
+    return torch.autograd.grad(J, (W, b, X))
 
 
 def batch_case(B, n_in, n_out, activation_fn, activation_grad_fn):
@@ -1716,7 +1719,8 @@ rng = np.random.default_rng(72)
 def pytorch(grad_buffers, grads):
     params = [torch.zeros_like(grad, requires_grad=True) for grad in grads]
     for gradients in (grad_buffers, grads):  # two backward passes, no zero_grad() between
-        torch.autograd.backward(params, [gradient.detach() for gradient in gradients])
+        pairs = zip(gradients, params, strict=True)
+        sum((gradient * param).sum() for gradient, param in pairs).backward()
     return [param.grad for param in params]
 
 

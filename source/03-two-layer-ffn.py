@@ -500,7 +500,7 @@ rng = np.random.default_rng(34)
 def pytorch(x, W1, b1, W2, b2, activation_fn, activation_grad_fn, dy):
     z = torch.nn.functional.linear(x, W1, b1)
     y = torch.nn.functional.linear(activation_fn(z), W2, b2)
-    return torch.autograd.grad(y, (W1, b1, W2, b2, x), grad_outputs=dy)
+    return torch.autograd.grad((dy * y).sum(), (W1, b1, W2, b2, x))
 
 
 def backward_case(n_in, n_hidden, n_out, activation_fn, activation_grad_fn):
@@ -697,7 +697,7 @@ def pytorch(X, W1, b1, W2, b2, dY):
     Z = torch.nn.functional.linear(X, W1, b1)
     H = torch.nn.functional.gelu(Z, approximate="tanh")
     Y = torch.nn.functional.linear(H, W2, b2)
-    return Y, *torch.autograd.grad(Y, (W1, b1, W2, b2, X), grad_outputs=dY)
+    return Y, *torch.autograd.grad((dY * Y).sum(), (W1, b1, W2, b2, X))
 
 
 def sequence_case(B, T, d_model, d_ff):
@@ -865,7 +865,7 @@ def pytorch(d_output, weights, cache):
     for i, (W, b) in enumerate(zip(weights, biases, strict=True), start=1):
         z = torch.nn.functional.linear(a, W, b)
         a = torch.sigmoid(z) if i == len(weights) else torch.relu(z)
-    gradients = torch.autograd.grad(a, [*weights, *biases, x], grad_outputs=d_output)
+    gradients = torch.autograd.grad((d_output * a).sum(), [*weights, *biases, x])
     return list(gradients[: len(weights)]), list(gradients[len(weights) : -1]), gradients[-1]
 
 
@@ -1173,7 +1173,7 @@ def pytorch(dY, X, W1, b1, W2, b2):
         return H @ W2.T + b2
 
     Y = torch.utils.checkpoint.checkpoint(block, X, use_reentrant=False)
-    return torch.autograd.grad(Y, (W1, b1, W2, b2, X), grad_outputs=dY)
+    return torch.autograd.grad((dY * Y).sum(), (W1, b1, W2, b2, X))
 
 
 def checkpoint_case(B, T, d_model, d_ff):

@@ -353,7 +353,7 @@ rng = np.random.default_rng(42)
 def pytorch(dout):
     a = torch.zeros_like(dout, requires_grad=True)
     b = torch.zeros_like(dout, requires_grad=True)
-    return torch.autograd.grad(a + b, (a, b), grad_outputs=dout)
+    return torch.autograd.grad((dout * (a + b)).sum(), (a, b))
 
 
 check = Check("residual_backward", pytorch, returns={"dx_input": 1, "dx_ffn": 1}, separate=True)
@@ -463,7 +463,7 @@ rng = np.random.default_rng(43)
 def pytorch(dy, x, W1, b1, W2, b2):
     h = F.gelu(F.linear(x, W1, b1), approximate="tanh")
     y = x + F.linear(h, W2, b2)
-    return torch.autograd.grad(y, (x, W1, b1, W2, b2), grad_outputs=dy)
+    return torch.autograd.grad((dy * y).sum(), (x, W1, b1, W2, b2))
 
 
 def block_case(*shape, d_ff):
@@ -1417,7 +1417,7 @@ def pytorch(sizes, x, dy):
     for hook in hooks:
         hook.remove()
     weights = (attention.qkv_proj.weight, feedforward[0].weight)
-    return y, True, True, True, *torch.autograd.grad(y, (x, *weights), grad_outputs=dy)
+    return y, True, True, True, *torch.autograd.grad((dy * y).sum(), (x, *weights))
 
 
 def probe(block_forward, sizes, x, dy):

@@ -1126,7 +1126,7 @@ normal = rng.normal
 def pytorch(dJ_do, W2):
     h = torch.zeros(W2.shape[1], dtype=torch.float64, requires_grad=True)
     o = F.linear(h, W2)
-    return torch.autograd.grad(o, h, grad_outputs=dJ_do)[0]
+    return torch.autograd.grad((dJ_do * o).sum(), h)[0]
 
 
 check = Check("grad_h", pytorch, returns={"dJ_dh": 2})
@@ -1197,7 +1197,7 @@ normal = rng.normal
 
 def pytorch(dJ_dh, z, phi):
     h = phi(z)
-    return torch.autograd.grad(h, z, grad_outputs=dJ_dh)[0]
+    return torch.autograd.grad((dJ_dh * h).sum(), z)[0]
 
 
 # You get the slope; PyTorch gets the activation and finds the slope by itself.

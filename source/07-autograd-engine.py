@@ -401,7 +401,7 @@ normal = rng.normal
 def pytorch(grad, shape):
     x = torch.zeros(shape, dtype=torch.float64, requires_grad=True)
     repeated = x.broadcast_to(grad.shape)
-    return torch.autograd.grad(repeated, x, grad_outputs=grad)[0]
+    return torch.autograd.grad((grad * repeated).sum(), x)[0]
 
 
 check = Check(
@@ -500,7 +500,7 @@ normal = rng.normal
 def pytorch(dy, shape, axis, keepdims):
     x = torch.zeros(shape, dtype=torch.float64, requires_grad=True)
     y = x.sum() if axis is None and not keepdims else x.sum(axis=axis, keepdims=keepdims)
-    return torch.autograd.grad(y, x, grad_outputs=dy)[0]
+    return torch.autograd.grad((dy * y).sum(), x)[0]
 
 
 check = Check("sum_backward", pytorch, returns={"dx": 2}, may_share=["dx"])
@@ -601,7 +601,7 @@ rng = np.random.default_rng(73)
 
 def pytorch(dC, A, B):
     C = A @ B
-    return torch.autograd.grad(C, (A, B), grad_outputs=dC)
+    return torch.autograd.grad((dC * C).sum(), (A, B))
 
 
 def product_case(A_shape, B_shape):

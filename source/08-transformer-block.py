@@ -169,7 +169,7 @@ rng = np.random.default_rng(101)
 
 def pytorch(dprobs, probs):
     logits = torch.log(probs).detach().requires_grad_()  # scores that have these probabilities
-    return torch.autograd.grad(torch.softmax(logits, dim=-1), logits, grad_outputs=dprobs)[0]
+    return torch.autograd.grad((dprobs * torch.softmax(logits, dim=-1)).sum(), logits)[0]
 
 
 def rows_case(*shape):
@@ -349,7 +349,7 @@ normal = rng.normal
 
 def pytorch(x, gamma, beta, eps, dy):
     y = torch.nn.functional.layer_norm(x, gamma.shape, gamma, beta, eps)
-    return y, *torch.autograd.grad(y, (x, gamma, beta), grad_outputs=dy)
+    return y, *torch.autograd.grad((dy * y).sum(), (x, gamma, beta))
 
 
 def tokens_case(*shape, eps):
@@ -614,7 +614,7 @@ def pytorch(x, W_qkv, W_out, n_heads, dout):
     q, k, v = (heads(part) for part in F.linear(x, W_qkv).chunk(3, dim=-1))
     merged = F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).flatten(2)
     out = F.linear(merged, W_out)
-    return out, *torch.autograd.grad(out, (x, W_qkv, W_out), grad_outputs=dout)
+    return out, *torch.autograd.grad((dout * out).sum(), (x, W_qkv, W_out))
 
 
 def attention_case(B, T, d, n_heads):
@@ -820,7 +820,7 @@ def pytorch(x, params, n_heads, dy):
     y = pytorch_block(x, params, n_heads)
     backwards = list(params)[::-1]  # the last parameter of the block is the first to get a gradient
     wanted = [x, *(params[name] for name in backwards)]
-    dx, *found = torch.autograd.grad(y, wanted, grad_outputs=dy)
+    dx, *found = torch.autograd.grad((dy * y).sum(), wanted)
     return y, dx, dict(zip(backwards, found))
 
 

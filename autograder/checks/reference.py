@@ -137,4 +137,4 @@ def warm_up() -> None:
     torch.set_num_threads(1)
     x = torch.ones(2, 2, dtype=torch.float64, requires_grad=True)
     y = torch.nn.functional.gelu(torch.softmax(x @ x, dim=-1), approximate="tanh")
-    torch.autograd.grad(y, x, grad_outputs=torch.ones_like(y))
+    torch.autograd.grad(y.sum(), x)

@@ -29,6 +29,8 @@ LATE = "No reply before the time limit."
 # One thread of arithmetic: the arrays of an exercise are small.
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 MODULE = "autograder.grading.own_cells"
+# What every notebook of the course imports: on its way before anybody has read the notebook.
+USUAL = ("numpy", "torch", "autograder.checks")
 
 Outputs = list[dict[str, Any]]
 
@@ -52,7 +54,7 @@ class OwnProcess:
             group = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
         # -P: a file beside the notebook that is called random.py must not stop the start.
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", MODULE],
+            [sys.executable, "-P", "-m", MODULE, *USUAL],
             cwd=folder,
             env=environment,
             stdin=subprocess.PIPE,

@@ -16,6 +16,7 @@ import signal
 import sys
 import threading
 import types
+from collections.abc import Iterable
 from typing import IO, Any
 
 from autograder.grading.isolated.runner import Runner
@@ -35,17 +36,15 @@ class _Session:
 
     def serve(self) -> None:
         """Run the cells of the first order."""
+        # Collecting garbage between a thousand imports takes a tenth of their time and finds none.
+        gc.disable()
+        _import(sys.argv[1:])
         order = json.loads(self._orders.readline())
         main = types.ModuleType("__main__")
         sys.modules["__main__"] = main
         threading.Thread(target=self._listen, daemon=True).start()
         signal.signal(signal.SIGINT, self._interrupted)
-        # Collecting garbage between a thousand imports takes a tenth of their time and finds none.
-        gc.disable()
-        for name in order["imports"]:
-            # A notebook may import what is not installed; its cell will say so.
-            with contextlib.suppress(Exception):
-                importlib.import_module(name)
+        _import(order["imports"])
         gc.freeze()
         gc.enable()
         # From now on as in a kernel: modules beside the notebook are found, and nothing is written.
@@ -106,6 +105,13 @@ def main() -> None:
     finally:
         # Unloading PyTorch takes a while, and threads of a cell may never end.
         os._exit(0)
+
+
+def _import(modules: Iterable[str]) -> None:
+    for module in modules:
+        # A notebook may import what is not installed; its cell will say so.
+        with contextlib.suppress(Exception):
+            importlib.import_module(module)
 
 
 def _as_plain_text(value: object) -> tuple[dict[str, str], dict[str, Any]]:
