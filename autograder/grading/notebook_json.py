@@ -31,8 +31,8 @@ def written(notebook: NotebookNode) -> bytes:
     if notebook.get("nbformat") != MAJOR:
         text: str = nbformat.writes(notebook)
     else:
-        head = _shallow(notebook)
-        head["cells"], head["metadata"] = [], _shallow(notebook.metadata)
+        head = shallow(notebook)
+        head["cells"], head["metadata"] = [], shallow(notebook.metadata)
         parts = [
             f"{encode_basestring(key)}: {_text(value, _newline(1))}"
             for key, value in sorted(strip_transient(head).items())
@@ -73,21 +73,22 @@ def _new_cell(cell: NotebookNode) -> str:
 
 def _copied_cell(cell: NotebookNode) -> NotebookNode:
     """A copy down to the places that change."""
-    made = _shallow(cell)
-    made["metadata"] = _shallow(cell.metadata)
+    made = shallow(cell)
+    made["metadata"] = shallow(cell.metadata)
     if "attachments" in cell:
-        made["attachments"] = _shallow(cell.attachments)
+        made["attachments"] = shallow(cell.attachments)
         for name, bundle in cell.attachments.items():
-            made["attachments"][name] = _shallow(bundle)
+            made["attachments"][name] = shallow(bundle)
     if "outputs" in cell:
-        made["outputs"] = [_shallow(output) for output in cell.outputs]
+        made["outputs"] = [shallow(output) for output in cell.outputs]
         for output in made["outputs"]:
             if "data" in output:
-                output["data"] = _shallow(output["data"])
+                output["data"] = shallow(output["data"])
     return made
 
 
-def _shallow(node: Mapping[str, Any]) -> NotebookNode:
+def shallow(node: Mapping[str, Any]) -> NotebookNode:
+    """A copy of ``node`` with the same parts."""
     made = NotebookNode()
     dict.update(made, node)
     return made

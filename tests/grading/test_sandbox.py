@@ -7,6 +7,7 @@ import ctypes
 import errno
 import fcntl
 import functools
+import itertools
 import json
 import mmap
 import os
@@ -24,7 +25,7 @@ import tempfile
 import termios
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,8 @@ class Box:
 
     user: str
     folder: Path
+    # Whether the rules about what is readable are made once for many processes.
+    sharing: bool = False
 
     @property
     def scratch(self) -> Path:
@@ -156,11 +159,15 @@ class Box:
             os.environ |= {"HOME": str(self.scratch), "TMPDIR": str(self.scratch)}
             tempfile.tempdir = None
             if policy is not None:
-                confine(replace(policy, descriptors=(*policy.descriptors, writing)))
+                self.confine(replace(policy, descriptors=(*policy.descriptors, writing)))
             return {"value": attack()}
         except BaseException as error:
             number = getattr(error, "errno", None)
             return {"error": f"{type(error).__name__}: {error}", "number": number}
+
+    def confine(self, policy: Policy) -> list[Layer]:
+        """Confine this process, in the way of this box."""
+        return prepare(policy).sharing(self.folder).apply() if self.sharing else confine(policy)
 
     def _run(self, attack: Callable[[], Any], policy: Policy | None) -> Outcome:
         child, reading = self.start(attack, policy)
@@ -201,22 +208,23 @@ def become(number: int) -> None:
     kernel.prctl(4, 1)
 
 
-@pytest.fixture(params=["root", "stranger"])
+@pytest.fixture(params=["root", "root, sharing", "stranger"])
 def box(request: pytest.FixtureRequest) -> Iterator[Box]:
     """All of it belongs to the user who grades, so that ownership alone protects nothing."""
-    if request.param == "root" and os.geteuid() != 0:
+    who, _, sharing = request.param.partition(", ")
+    if who == "root" and os.geteuid() != 0:
         pytest.skip("the tests do not run as root")
     with tempfile.TemporaryDirectory(prefix="box-") as name:
         folder = Path(os.path.realpath(name))
         folder.chmod(0o755)
-        box = Box(request.param, folder)
+        box = Box(who, folder, bool(sharing))
         readable_by_default()  # remembered, for a user who cannot look into the folders of Python
         for part in ("scratch", "other", "course/submitted/alice"):
             (folder / part).mkdir(parents=True)
         box.gradebook.write_text("points")
         (box.other / "answer.py").write_text("answer")
         (box.scratch / "data.csv").write_text("1,2\n3,4\n")
-        if request.param == "stranger" and os.geteuid() == 0:
+        if who == "stranger" and os.geteuid() == 0:
             for place, _, files in os.walk(folder):
                 for path in (place, *(os.path.join(place, file) for file in files)):
                     os.chown(path, STRANGER, STRANGER)
@@ -1041,7 +1049,7 @@ def test_every_layer_holds(box: Box) -> None:
         box.allows(lambda: None)
         or box._run(
             lambda: [
-                layer.as_json() for layer in confine(box.policy(descriptors=tuple(range(64))))
+                layer.as_json() for layer in box.confine(box.policy(descriptors=tuple(range(64))))
             ],
             None,
         ).value
@@ -1185,6 +1193,61 @@ def test_the_filter_says_what_the_rules_say(
         assert answer == seccomp.ABSENT
     else:
         assert answer == judge(table, names.get(number), args)
+
+
+@given(st.integers(1, 2**22), st.booleans(), st.booleans())
+def test_a_filter_that_is_fitted_is_the_one_made_for_the_process(
+    pid: int, processes: bool, scoped: bool
+) -> None:
+    def code(number: int) -> list[seccomp.Instruction]:
+        table = seccomp.rules(
+            pid=number,
+            processes=processes,
+            executable=False,
+            signals_scoped=scoped,
+            truncation_covered=True,
+        )
+        return seccomp.program(table, kernel.machine())
+
+    made = b"".join(struct.pack("=HBBI", *instruction) for instruction in code(pid))
+    assert seccomp.Filter.of(code(seccomp.NOBODY)).fitted(pid) == made
+
+
+PATHS = st.lists(st.sampled_from("ab"), max_size=4).map(lambda parts: "/" + "/".join(parts))
+
+
+@given(
+    st.lists(st.tuples(PATHS, st.sampled_from([landlock.READ_FILE, landlock.READ]))),
+    st.lists(PATHS.filter(lambda path: path != "/"), min_size=1, max_size=2),
+)
+def test_wide_grants_are_narrow_where_they_must_be(
+    pairs: list[tuple[str, int]], apart: list[str]
+) -> None:
+    grants = [landlock.Grant(path, rights) for path, rights in pairs]
+    wide = landlock.around(grants, apart)
+
+    def granted(path: str, by: Sequence[landlock.Grant]) -> int:
+        found = 0
+        for grant in by:
+            if Path(path).is_relative_to(grant.path):
+                found |= grant.rights
+        return found
+
+    places = [
+        "/" + "/".join(parts) for n in range(6) for parts in itertools.product("ab", repeat=n)
+    ]
+    for path in places:
+        assert granted(path, wide) & granted(path, grants) == granted(path, grants)
+        if any(Path(path).is_relative_to(folder) for folder in apart):
+            assert granted(path, wide) == granted(path, grants)
+
+
+def test_says_that_there_is_no_landlock(box: Box) -> None:
+    def work() -> None:
+        replace(prepare(box.policy(descriptors=tuple(range(64)))), abi=0).apply()
+
+    outcome = box.free(work)
+    assert "'landlock' of the confinement is missing: the kernel has no Landlock" in outcome.error
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1))

@@ -9,11 +9,12 @@ from typing import Any
 from autograder.grading.sandbox import Policy, Prepared, prepare
 
 
-def rehearse(order: dict[str, Any], opened: Sequence[str], scratch: str) -> Prepared:
+def rehearse(order: dict[str, Any], opened: Sequence[str], scratch: str, above: str) -> Prepared:
     """Find out beforehand all that can be, so that a child has little left to do.
 
     ``opened`` are the files of the course that the notebook may read. A child's own folder must lie
-    as deep as ``scratch``. Raises ``SandboxError`` when a required layer is missing.
+    as deep as ``scratch``, and beneath ``above``. Raises ``SandboxError`` when a required layer is
+    missing.
     """
     policy = Policy(
         scratch=Path(scratch),
@@ -25,7 +26,7 @@ def rehearse(order: dict[str, Any], opened: Sequence[str], scratch: str) -> Prep
         files=order["files"],
         file_bytes=order["file_bytes"],
     )
-    return prepare(policy, frozenset(order["required"]))
+    return prepare(policy, frozenset(order["required"])).sharing(Path(above))
 
 
 def enter(prepared: Prepared, scratch: str, keep: Sequence[int]) -> None:

@@ -7,7 +7,6 @@ import contextlib
 import shutil
 import signal
 import socket
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -26,6 +25,7 @@ from autograder.grading.isolated.walls import Walls
 from autograder.grading.isolated.warmth import Process, Servers, Warmth
 from autograder.grading.isolated.wire import WireError, decode, encode
 from autograder.grading.limits import DEAD, TIMEOUT, Limits
+from autograder.grading.notebook_json import shallow
 
 # After an interrupt, a cell has this long to end by itself; then its process is killed.
 GRACE_SECONDS = 1.0
@@ -52,8 +52,8 @@ class IsolatedEngine:
         if job.name not in self.plans or needs_kernel(job.notebook):
             return self.otherwise.execute(job)
         # Of the notebook, the outputs of cells are all that changes.
-        notebook = _shallow(job.notebook)
-        notebook["cells"] = [_shallow(cell) for cell in job.notebook.cells]
+        notebook = shallow(job.notebook)
+        notebook["cells"] = [shallow(cell) for cell in job.notebook.cells]
         with _Execution(self, job, notebook) as execution:
             execution.run()
         return Executed(notebook, "apart")
@@ -100,12 +100,6 @@ def _close() -> None:
     _warmth = None
 
 
-def _shallow(node: NotebookNode) -> NotebookNode:
-    made = NotebookNode()
-    dict.update(made, node)
-    return made
-
-
 class _Execution:
     """One notebook on its way through its two or three processes."""
 
@@ -116,7 +110,6 @@ class _Execution:
         self._notebook = notebook
         self._deadline = time.monotonic() + engine.limits.notebook_seconds
         self._name = job.name
-        self._folder = Path(tempfile.mkdtemp(prefix="autograder-"))
         self._files = job.files
         self._students: dict[str, Process] = {}
         self._judge: Process | None = None
@@ -124,6 +117,7 @@ class _Execution:
 
     def __enter__(self) -> _Execution:
         warmth = self._engine.warmth()
+        self._folder = warmth.new_folder()
         roles = ["plain", "objects"] if self._plan.objects else ["plain"]
         order: dict[str, Any] = {
             "output_bytes": self._limits.output_bytes,

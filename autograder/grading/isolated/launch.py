@@ -25,6 +25,8 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXP
 START = "from autograder.grading.isolated.zygote import main; main()"
 # Student code without the library, student code with it, and the tests.
 PLAIN, OBJECTS, JUDGE = "plain", "objects", "judge"
+# Beside their sockets, the folder of all scratch folders.
+SCRATCH = "scratch"
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 from autograder.grading.engine import NoKernelError
 from autograder.grading.isolated.descriptors import receive, send
-from autograder.grading.isolated.launch import JUDGE, OBJECTS, PLAIN, Launch, Preload
+from autograder.grading.isolated.launch import JUDGE, OBJECTS, PLAIN, SCRATCH, Launch, Preload
 from autograder.grading.isolated.peer import Channel
 from autograder.grading.isolated.plan import Plan
 from autograder.grading.isolated.walls import Walls, open_modules
@@ -101,11 +102,14 @@ class Servers:
         if any(plan.objects for plan in plans.values()):
             self._launch.start(OBJECTS)
         # Where children are confined to lies as deep, so that what is found out holds for them.
-        (self.folder / "rehearsal").mkdir()
+        above = self.folder / SCRATCH
+        rehearsal = above / "rehearsal" / PLAIN
+        rehearsal.mkdir(parents=True)
         opened = {name: open_modules(plan.imports) for name, plan in plans.items()}
         for role, started in self._launch.started.items():
             order: dict[str, Any] = {"role": role, "calls": [], "plans": {}}
-            order |= {"walls": None, "opened": opened, "scratch": str(self.folder / "rehearsal")}
+            order |= {"walls": None, "opened": opened, "scratch": str(rehearsal)}
+            order["above"] = str(above)
             if role != PLAIN:
                 order["calls"] = [list(call) for call in preload.calls]
             if role == JUDGE:
@@ -135,6 +139,10 @@ class Warmth:
         self._zygotes: dict[str, Zygote] = {}
         self._judge: Process | None = None
         self._judged = 0
+
+    def new_folder(self) -> Path:
+        """For the scratch folders of one notebook, to be removed by the caller."""
+        return Path(tempfile.mkdtemp(dir=self._folder / SCRATCH))
 
     def zygote(self, role: str) -> Zygote:
         """The warm process of a role. Raises ``NoKernelError`` when there is none."""

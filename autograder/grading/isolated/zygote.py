@@ -157,7 +157,7 @@ def _warm_up(order: dict[str, Any]) -> Warm:
 
         warm.limits = order["walls"]
         for name, opened in order["opened"].items():
-            warm.confined[name] = prepare(order["walls"], opened, order["scratch"])
+            warm.confined[name] = prepare(order["walls"], opened, order["scratch"], order["above"])
     return warm
 
 

@@ -20,6 +20,7 @@ from autograder.grading.sandbox.kernel import machine, prctl, why_not_here
 from autograder.grading.sandbox.readable import library_folders, readable_by_default
 
 _SET_NO_NEW_PRIVS = 38
+PROC, ITSELF = "/proc", "/proc/self"
 
 # The names of the layers, in the order in which they are put in force.
 SESSION = "own session"
@@ -105,9 +106,37 @@ class Prepared:
     abi: int
     own: user.Own
     why_no_user: str
+    # Of children that share the rules about what is readable: their descriptor, and what a child's
+    # own rules have beside its scratch folder. See ``sharing``.
+    rules: int | None = None
+    around: tuple[landlock.Grant, ...] = ()
+
+    def sharing(self, above: Path) -> Prepared:
+        """The same with the rules that every child needs made now, once for all of them.
+
+        ``above`` is a folder that holds the scratch folders of all children.
+
+        Rules cannot be changed for one child, but a child can have two sets of them, of which both
+        must grant. The shared ones grant what is readable, all of ``above``, and to read all of
+        /proc. In these two, a child's own ones grant its scratch folder and the files about itself;
+        everywhere else they are wide.
+        """
+        if not self.abi:
+            return self
+        folder = os.path.realpath(above)
+        of_itself = tuple(grant for grant in self.readable if _is_of_itself(grant.path))
+        of_all = tuple(grant for grant in self.readable if not _is_of_itself(grant.path))
+        shared = [*of_all, landlock.Grant(folder, landlock.SCRATCH), *self._null()]
+        if of_itself:
+            shared.append(landlock.Grant(PROC, landlock.READ))
+        self._filter()  # remembered
+        around = landlock.around(of_all, (folder, PROC))
+        return dataclasses.replace(
+            self, rules=landlock.ruleset(shared, self.abi), around=(*around, *of_itself)
+        )
 
     def within(self, scratch: Path, descriptors: tuple[int, ...]) -> Prepared:
-        """The same for another scratch folder, a neighbor of this one, and other descriptors."""
+        """The same for another scratch folder, which lies as deep, and other descriptors."""
         policy = dataclasses.replace(self.policy, scratch=scratch, descriptors=descriptors)
         return dataclasses.replace(self, policy=policy)
 
@@ -138,34 +167,34 @@ class Prepared:
         with layers.add(NO_NEW_PRIVS):
             prctl(_SET_NO_NEW_PRIVS, 1)
         with layers.add(DESCRIPTORS):
-            session.keep_only(policy.descriptors)
+            rules = () if self.rules is None else (self.rules,)
+            session.keep_only((*policy.descriptors, *rules))
         # A change of user undoes both, so they come after it.
         with layers.add(HIDDEN):
             session.hide()
             session.die_with(parent)
         missing = "" if self.abi else "the kernel has no Landlock, or it is switched off"
         with layers.add(LANDLOCK, landlock.describe(self.abi), missing):
-            landlock.restrict((*self.readable, *self._writable()), self.abi)
+            readable = self.readable if self.rules is None else self.around
+            own = landlock.ruleset((*readable, *self._writable()), self.abi)
+            for each in (*rules, own):
+                landlock.enforce(each)
         # Last, since it forbids the calls that put the others in force.
         with layers.add(SECCOMP):
-            seccomp.install(
-                seccomp.program(
-                    seccomp.rules(
-                        pid=os.getpid(),
-                        processes=policy.processes > 0,
-                        executable=policy.executable,
-                        accepting=policy.accepting,
-                        signals_scoped=self.abi >= landlock.SCOPE_ABI,
-                        truncation_covered=self.abi >= landlock.TRUNCATE_ABI,
-                    ),
-                    machine(),
-                )
-            )
+            seccomp.install(self._filter().fitted(os.getpid()))
         return layers.found
+
+    def _filter(self) -> seccomp.Filter:
+        policy = self.policy
+        return _filter(policy.processes > 0, policy.executable, policy.accepting, self.abi)
 
     def _writable(self) -> Iterator[landlock.Grant]:
         yield landlock.grant(os.path.realpath(self.policy.scratch), landlock.SCRATCH)
-        yield landlock.grant("/dev/null", landlock.READ_FILE | landlock.WRITE_FILE)
+        yield from self._null()
+
+    @staticmethod
+    def _null() -> Iterator[landlock.Grant]:
+        yield landlock.grant(os.devnull, landlock.READ_FILE | landlock.WRITE_FILE)
 
     def _tasks(self) -> int:
         """The limit on threads, which the kernel counts for each user and not for each process."""
@@ -245,9 +274,27 @@ def _grants(
         if not os.path.exists(path):
             raise SandboxError(f"The policy lets read {path}, which is not there.")
         # Each process means itself by it, so it is looked up by the process that is confined.
-        own = path.is_relative_to("/proc/self")
-        grants.append(landlock.grant(str(path) if own else os.path.realpath(path), rights))
+        real = str(path) if _is_of_itself(str(path)) else os.path.realpath(path)
+        grants.append(landlock.grant(real, rights))
     return tuple(grants)
+
+
+def _is_of_itself(path: str) -> bool:
+    """Does ``path`` mean another file for each process?"""
+    return Path(path).is_relative_to(ITSELF)
+
+
+@functools.lru_cache(maxsize=64)
+def _filter(processes: bool, executable: bool, accepting: bool, abi: int) -> seccomp.Filter:
+    rules = seccomp.rules(
+        pid=seccomp.NOBODY,
+        processes=processes,
+        executable=executable,
+        accepting=accepting,
+        signals_scoped=abi >= landlock.SCOPE_ABI,
+        truncation_covered=abi >= landlock.TRUNCATE_ABI,
+    )
+    return seccomp.Filter.of(seccomp.program(rules, machine()))
 
 
 _CHOSEN: dict[tuple[Any, ...], tuple[user.Own, str]] = {}
@@ -259,7 +306,7 @@ def _choose_user(
     """``user.choose``, remembered for notebooks that differ in the scratch folder alone."""
     key = (euid, above, grants)
     if key not in _CHOSEN:
-        needed = [grant.path for grant in grants if not grant.path.startswith("/proc/self")]
+        needed = [grant.path for grant in grants if not _is_of_itself(grant.path)]
         _CHOSEN[key] = user.choose(Path(scratch), needed, _attempt)
     return _CHOSEN[key]
 

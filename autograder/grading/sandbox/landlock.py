@@ -9,8 +9,9 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from autograder.grading.sandbox.kernel import syscall
 
@@ -92,12 +93,13 @@ def describe(version: int) -> str:
     return f"ABI {version}: {', '.join(covered)}"
 
 
-def restrict(grants: Iterable[Grant], version: int) -> None:
-    """Deny this thread everything that ``grants`` does not grant, for ever.
+def ruleset(grants: Iterable[Grant], version: int) -> int:
+    """The descriptor of rules that grant ``grants`` and nothing else, for ``enforce``.
 
-    ``version`` is what ``abi()`` said. The thread must have no-new-privs. Raises ``OSError``.
+    ``version`` is what ``abi()`` said. Raises ``OSError``.
     """
-    version = min(version, LATEST)
+    # Without Landlock it is the call that fails.
+    version = min(max(version, 1), LATEST)
     handled = (1 << _FILE_RIGHTS[version]) - 1
     attributes = _Ruleset(
         handled,
@@ -105,20 +107,53 @@ def restrict(grants: Iterable[Grant], version: int) -> None:
         _ABSTRACT_SOCKETS_AND_SIGNALS if version >= SCOPE_ABI else 0,
     )
     # An old kernel takes a longer struct when the rest of it is zero.
-    ruleset = syscall(
+    made = syscall(
         "landlock_create_ruleset", ctypes.byref(attributes), ctypes.sizeof(attributes), 0
     )
     try:
         rule = _PathBeneath()
         place = ctypes.byref(rule)
-        # One open and one call for each grant: a few hundred of them in about a millisecond.
+        # One open and one call for each grant: a few hundred of them in some milliseconds.
         for granted in grants:
             rule.parent_fd = os.open(granted.path, os.O_PATH | os.O_CLOEXEC)
             try:
                 rule.allowed_access = granted.rights & handled
-                syscall("landlock_add_rule", ruleset, _PATH_BENEATH, place, 0)
+                syscall("landlock_add_rule", made, _PATH_BENEATH, place, 0)
             finally:
                 os.close(rule.parent_fd)
-        syscall("landlock_restrict_self", ruleset, 0)
+    except BaseException:
+        os.close(made)
+        raise
+    return made
+
+
+def enforce(rules: int) -> None:
+    """Deny this thread everything that ``rules`` do not grant, for ever; they are closed.
+
+    What was denied before stays denied. The thread must have no-new-privs. Raises ``OSError``.
+    """
+    try:
+        syscall("landlock_restrict_self", rules, 0)
     finally:
-        os.close(ruleset)
+        os.close(rules)
+
+
+def around(grants: Iterable[Grant], apart: Sequence[str]) -> tuple[Grant, ...]:
+    """Few grants that hold all of ``grants``, and no more than these beneath the folders ``apart``.
+
+    The others are widened to the highest folder above them that has nothing to do with ``apart``.
+    All paths must be real ones.
+    """
+    found: dict[str, int] = {}
+    for granted in grants:
+        path = granted.path
+        if not any(_is_beneath(path, folder) for folder in apart):
+            above = [str(parent) for parent in PurePath(path).parents][::-1]
+            free = (a for a in above if not any(_is_beneath(folder, a) for folder in apart))
+            path = next(free, path)
+        found[path] = found.get(path, 0) | granted.rights
+    return tuple(Grant(path, rights) for path, rights in found.items())
+
+
+def _is_beneath(path: str, folder: str) -> bool:
+    return PurePath(path).is_relative_to(folder)

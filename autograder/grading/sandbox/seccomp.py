@@ -12,6 +12,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autograder.grading.sandbox.kernel import Machine, syscall
@@ -256,6 +257,38 @@ def _block(rule: Rule) -> list[Instruction]:
     return [*code, (RETURN, 0, 0, rule.otherwise)]
 
 
+# Stands for the process in a filter that is made before there is one. No process has this number.
+NOBODY = 0xFFFF_FFFE
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A filter as the kernel takes it, for any process: made once, it is soon fitted to each."""
+
+    raw: bytes
+    # Where the number of the process stands.
+    places: tuple[int, ...]
+
+    @classmethod
+    def of(cls, code: Sequence[Instruction]) -> Filter:
+        """From a program in which ``NOBODY`` stands for the process."""
+        size = _INSTRUCTION.size
+        own = [i for i, (do, _, _, value) in enumerate(code) if do == JEQ and value == NOBODY]
+        raw = b"".join(_INSTRUCTION.pack(*instruction) for instruction in code)
+        return cls(raw, tuple(size * (i + 1) - _CONSTANT.size for i in own))
+
+    def fitted(self, pid: int) -> bytes:
+        """The filter for the process ``pid``."""
+        raw = bytearray(self.raw)
+        for place in self.places:
+            _CONSTANT.pack_into(raw, place, pid)
+        return bytes(raw)
+
+
+# struct sock_filter, and the constant at its end.
+_INSTRUCTION, _CONSTANT = struct.Struct("=HBBI"), struct.Struct("=I")
+
+
 class _Program(ctypes.Structure):
     _fields_ = (("len", ctypes.c_ushort), ("filter", ctypes.c_char_p))
 
@@ -263,10 +296,10 @@ class _Program(ctypes.Structure):
 _SET_MODE_FILTER, _THREAD_SYNC = 1, 1
 
 
-def install(code: list[Instruction]) -> None:
-    """Put the filter over every thread of this process, for ever. Raises ``OSError``."""
-    raw = b"".join(struct.pack("=HBBI", *instruction) for instruction in code)
-    syscall("seccomp", _SET_MODE_FILTER, _THREAD_SYNC, ctypes.byref(_Program(len(code), raw)))
+def install(raw: bytes) -> None:
+    """Put a fitted filter over every thread of this process, for ever. Raises ``OSError``."""
+    made = _Program(len(raw) // _INSTRUCTION.size, raw)
+    syscall("seccomp", _SET_MODE_FILTER, _THREAD_SYNC, ctypes.byref(made))
 
 
 def supported() -> bool:
