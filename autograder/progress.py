@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from autograder.grading.limits import Limits
 from autograder.grading.results import Result
 from autograder.terminal import bar, console
 
+TABLE = "autograder.reports.table"
+
 
 def show_progress(notebook: Path, cell_seconds: float | None) -> bool:
     """Run a notebook, print the table, and say whether all visible checks passed."""
@@ -18,11 +21,13 @@ def show_progress(notebook: Path, cell_seconds: float | None) -> bool:
     with bar("checking") as progress:
 
         def follow(done: int, total: int) -> None:
-            if done == 0:  # the process of the notebook imports, too: neither waits for the other
-                importlib.import_module("autograder.reports.table")
+            if done == 0:
+                threading.Thread(target=importlib.import_module, args=[TABLE], daemon=True).start()
             progress(done, total)
 
         results = check_notebook(notebook, limits, follow)
+    # Usually imported by now: the thread did so while the process of the notebook imported its own.
+    # It is a thread, since Python may lose a Ctrl-C that comes while it imports.
     from autograder.reports.table import progress_table
 
     console().print(progress_table(results))

@@ -88,9 +88,11 @@ def run_in_process(process: OwnProcess, notebook: Mapping[str, Any], progress: P
     """Run the cells that are needed, without a kernel."""
     cells = needed_cells(notebook["cells"])
     process.start(cells)
-    for done, cell in enumerate(cells):
-        progress(done, len(cells))
+    progress(0, len(cells))
+    process.wait_for_imports()
+    for done, cell in enumerate(cells, start=1):
         notebook["cells"][cell.index]["outputs"] = process.outputs(cell)
+        progress(done, len(cells))
 
 
 def run_in_kernel(notebook: Mapping[str, Any], path: Path, limits: Limits) -> None:

@@ -72,7 +72,7 @@ class OwnProcess:
         self._end()
 
     def start(self, cells: Sequence[CellToRun]) -> None:
-        """Begin to run ``cells``, one after the other."""
+        """Say which ``cells`` are to be run, one after the other; see ``wait_for_imports``."""
         imports = dict.fromkeys(name for cell in cells for name in cell.imports)
         self._tell(
             {
@@ -81,7 +81,9 @@ class OwnProcess:
                 "output_bytes": self._limits.output_bytes,
             }
         )
-        # The imports of the course are no fault of a cell.
+
+    def wait_for_imports(self) -> None:
+        """Until the first cell begins: what the course imports is no fault of a cell."""
         self._receive(self._deadline)
 
     def outputs(self, cell: CellToRun) -> Outputs:
