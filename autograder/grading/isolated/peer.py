@@ -179,6 +179,8 @@ class Peer:
         self._others = others or {}
         self._given: list[Any] = []
         self._numbers: dict[int, int] = {}
+        # Functions of this side that went as code: from then on, their handle is enough.
+        self._sent: dict[int, Handle] = {}
         # Functions of the other side that came as code, by their number there.
         self._carried: dict[int, FunctionType] = {}
         self._depth = 0
@@ -213,11 +215,16 @@ class Peer:
             if carried is function:
                 return Handle(JUDGE, number, function.__name__)
         number = self._number(function)
+        if number in self._sent:
+            return self._sent[number]
         name = getattr(function, "__name__", None)
         name = name if isinstance(name, str) else "a function"
         handle = Handle(self.name, number, name[:200], names_used(function))
         parts = pack(function) if self._carries else None
-        return handle if parts is None else Carried(handle, parts)
+        if parts is None:
+            return handle
+        self._sent[number] = handle
+        return Carried(handle, parts)
 
     def _number(self, function: Any) -> int:
         number = self._numbers.get(id(function))
@@ -246,7 +253,12 @@ class Peer:
     # ----------------------------------------------------------------- one message
 
     def _send(self, message: list[Any]) -> None:
-        self.channel.send(encode(message, self.export))
+        try:
+            data = encode(message, self.export)
+        except BaseException:
+            self._sent.clear()  # what was in the message did not go
+            raise
+        self.channel.send(data)
 
     def _receive(self) -> list[Any]:
         try:

@@ -22,7 +22,7 @@ from autograder.grading.isolated.peer import (
     Peer,
     PeerError,
 )
-from autograder.grading.isolated.wire import LARGEST, Carried, Handle, encode
+from autograder.grading.isolated.wire import LARGEST, Carried, Handle, WireError, encode
 
 
 @contextmanager
@@ -117,6 +117,22 @@ def test_a_function_that_stands_on_its_own_is_run_where_it_is_called() -> None:
         assert asked["kind"](not_alone) == "Remote"
         asked["call"](not_alone)
         assert len(seen) == 1
+
+
+def test_a_function_goes_as_code_once() -> None:
+    def alone(x: Any) -> Any:
+        return float(np.sum(x))
+
+    with other_side({"call": lambda f, *rest: f(np.ones(3))}, trusting=True, carries=True) as judge:
+        call = judge.request("get", "call")
+        # A message that is too large does not go, and the function in it neither.
+        with pytest.raises(WireError):
+            call(alone, np.zeros(LARGEST // 8 + 1))
+        assert isinstance(judge.export(alone), Carried)
+        judge._sent.clear()
+        assert call(alone) == 3.0
+        assert isinstance(judge.export(alone), Handle)
+        assert call(alone) == 3.0
 
 
 def test_code_of_a_student_is_never_taken() -> None:
