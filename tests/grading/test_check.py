@@ -274,12 +274,17 @@ def test_ctrl_c_ends_both_processes(tmp_path: Path) -> None:
         "import os, time\nprint(os.getpid(), file=open('pid', 'w'), flush=True)\n"
         "while True: time.sleep(1)",
     )
-    command = subprocess.Popen(
-        [BIN / "autograder", "check", path],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    # Where the tests run in the background, Ctrl-C is ignored, and that is inherited.
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        command = subprocess.Popen(
+            [BIN / "autograder", "check", path],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, usual)
     while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().strip():
         assert command.poll() is None
         time.sleep(0.05)
